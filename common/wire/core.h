@@ -152,11 +152,7 @@ void pd_refuse(struct pd_outbox *out, enum pd_code code, const char *field, cons
 
 /* A bytes field that borrows an id. */
 static inline ProtobufCBinaryData pd_bytes(const struct pd_id *id) {
-  union {
-    const uint8_t *from;
-    uint8_t *to;
-  } borrowed = {.from = id->bytes};
-  return (ProtobufCBinaryData){.len = sizeof id->bytes, .data = borrowed.to};
+  return (ProtobufCBinaryData){.len = sizeof id->bytes, .data = (uint8_t *)id->bytes};
 }
 
 #endif

@@ -1,14 +1,8 @@
 #include "common/base/err.h"
 #include "common/wire/core.h"
 
-/* Protobuf-c has no const strings; nothing writes to a packed message. */
-static char *borrow(const char *text) {
-  union {
-    const char *from;
-    char *to;
-  } borrowed = {.from = text};
-  return borrowed.to;
-}
+/* Protobuf-c has no const strings; nothing writes to a message that is packed. */
+static char *borrow(const char *text) { return (char *)text; }
 
 void pd_outbox_init(struct pd_outbox *out, const struct pd_core *core, void *self, uint32_t shard, struct pd_sink sink) {
   *out = (struct pd_outbox){.core = core, .self = self, .sink = sink, .shard = shard};
