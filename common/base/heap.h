@@ -25,6 +25,7 @@ struct pd_heap {
   uint64_t capacity;
 };
 
+/* No timer is set. */
 void pd_heap_init(struct pd_heap *heap, struct pd_arena *arena, uint32_t capacity);
 
 /* Set or move the timer of `what`. */

@@ -10,16 +10,18 @@
 #include <stdint.h>
 
 struct pd_pool {
-  uint32_t *next;  /* chain of free entries; next[capacity] is its head */
+  uint32_t *next;  /* chain of free entries; next[capacity] is its head; zeroed memory: all are free */
   uint64_t *taken; /* how many are in use */
   uint64_t capacity;
 };
 
-/* All entries 0 .. capacity - 1 are free. */
+/* All entries 0 .. capacity - 1 are free, and are taken in this order. */
 void pd_pool_init(struct pd_pool *pool, struct pd_arena *arena, uint32_t capacity);
 
 /* An entry that was free; asserts that there is one. */
 uint32_t pd_pool_take(struct pd_pool *pool);
+
+/* It is free again; asserts that it was taken. */
 void pd_pool_give(struct pd_pool *pool, uint32_t entry);
 
 /* How many are free. */

@@ -11,6 +11,7 @@ struct pd_rng {
 /* Any seed will do, 0 too. */
 void pd_rng_seed(struct pd_rng *rng, uint64_t seed);
 
+/* 64 random bits. */
 uint64_t pd_rng_next(struct pd_rng *rng);
 
 /* Uniform in 0 .. limit - 1, without bias; limit > 0. */
