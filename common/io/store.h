@@ -14,12 +14,12 @@
 #ifndef PD_IO_STORE_H
 #define PD_IO_STORE_H
 
+#include "common/flow/writer.h"
 #include "common/io/redis.h"
 
 #include <stdint.h>
 
-#define PD_HASH_SIZE 32
-#define PD_ENTRY_MAX (16u << 20) /* bytes of one entry; Redis itself would take 512 MiB */
+#define PD_HASH_SIZE PD_HASH_BYTES
 #define PD_STORE_LIBRARY "1"     /* version of paidan.lua that this code goes with */
 
 struct pd_store;
@@ -42,15 +42,7 @@ struct pd_tail {
   uint8_t hash[PD_HASH_SIZE];
 };
 
-enum pd_commit_reply {
-  PD_COMMIT_OK,      /* durable */
-  PD_COMMIT_DUP,     /* this very entry is the tail already: durable */
-  PD_COMMIT_FENCED,  /* sequence, previous hash or epoch do not fit the tail; nothing was written */
-  PD_COMMIT_REFUSED, /* an error reply (out of memory, library missing, ACL); nothing was written */
-  PD_COMMIT_UNKNOWN  /* the connection broke before the reply */
-};
-
-/* What came of a commit.  tail is set when FENCED; why, a phrase, when REFUSED; else they are NULL. */
+/* What came of a commit (enum pd_commit_reply stands in common/flow/writer.h).  tail is set when FENCED; why, a phrase, when REFUSED; else they are NULL. */
 struct pd_committed {
   enum pd_commit_reply reply;
   const struct pd_tail *tail;
