@@ -1,0 +1,172 @@
+#include "common/base/arena.h"
+#include "common/base/geo.h"
+#include "common/base/rng.h"
+#include "services/matching/grid.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <math.h>
+#include <stdlib.h>
+
+/* The reference: every member, libm's haversine, sorted. */
+struct model {
+  struct grid_member *members;
+  uint8_t *in;
+  uint32_t capacity;
+};
+
+static struct grid grid;
+static struct model model;
+static struct pd_rng rng;
+
+static void begin(uint32_t capacity, uint64_t seed) {
+  struct pd_arena arena;
+  size_t size = grid_bytes(capacity) + 64;
+  pd_arena_init(&arena, aligned_alloc(64, (size + 63) & ~(size_t)63), size);
+  memset(arena.base, 0, size);
+  grid_init(&grid, &arena, capacity);
+  cr_assert(arena.used <= grid_bytes(capacity));
+  model.members = calloc(capacity, sizeof *model.members);
+  model.in = calloc(capacity, 1);
+  model.capacity = capacity;
+  pd_rng_seed(&rng, seed);
+}
+
+static void put(uint32_t member, struct grid_member as) {
+  grid_set(&grid, member, &as);
+  model.members[member] = as;
+  model.in[member] = 1;
+}
+
+static void take(uint32_t member) {
+  grid_remove(&grid, member);
+  model.in[member] = 0;
+}
+
+static int compare(const void *a, const void *b) {
+  const struct grid_hit *x = a, *y = b;
+  if (x->hav < y->hav || x->hav > y->hav) return x->hav < y->hav ? -1 : 1;
+  return x->member < y->member ? -1 : x->member > y->member;
+}
+
+static uint32_t brute(const struct grid_query *q, struct grid_hit *all) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < model.capacity; i++) {
+    const struct grid_member *m = &model.members[i];
+    if (!model.in[i] || (m->mask & q->need) != q->need) continue;
+    double hav = grid_hav(q->lat_e7, q->lon_e7, m->lat_e7, m->lon_e7);
+    if (hav > grid_hav_of_m(q->radius_m)) continue;
+    if ((q->flags & GRID_OWN_RADIUS) && hav > grid_hav_of_m(m->radius_m)) continue;
+    all[n++] = (struct grid_hit){.hav = hav, .member = i};
+  }
+  qsort(all, n, sizeof *all, compare);
+  return n;
+}
+
+/* Asks the grid for all of the answer, k at a time, and compares with brute force; returns how
+ * many there are. */
+static uint32_t check(struct grid_query q) {
+  struct grid_hit *all = malloc(sizeof *all * (model.capacity + 1)), hits[GRID_K_MAX];
+  uint32_t n = brute(&q, all), seen = 0, rounds = 0;
+  struct grid_hit last, *after = NULL;
+  do {
+    uint32_t got = grid_nearest(&grid, &q, after, hits);
+    uint32_t want = n - seen < q.k ? n - seen : q.k;
+    cr_assert_eq(got, want, "%u hits of %u, after %u", got, want, seen);
+    for (uint32_t i = 0; i < got; i++) {
+      cr_assert_eq(hits[i].member, all[seen + i].member, "hit %u: member %u, not %u", seen + i,
+                   hits[i].member, all[seen + i].member);
+      cr_assert(hits[i].hav <= all[seen + i].hav && hits[i].hav >= all[seen + i].hav);
+    }
+    seen += got;
+    if (got) last = hits[got - 1], after = &last;
+    if (got < q.k) break;
+  } while (++rounds < 4);
+  free(all);
+  return n;
+}
+
+static int32_t near(int32_t at, double spread_e7) {
+  double sum = 0;
+  for (int i = 0; i < 4; i++) sum += pd_rng_unit(&rng) - 0.5;
+  return at + (int32_t)(sum * spread_e7);
+}
+
+static struct grid_member somebody(int32_t lat_e7, int32_t lon_e7, double spread_e7) {
+  uint32_t mask = 1u << 31;
+  for (int bit = 0; bit < 20; bit++)
+    if (pd_rng_below(&rng, 20) == 0) mask |= 1u << bit;
+  uint32_t radius_m = pd_rng_below(&rng, 2) ? GRID_ANYWHERE : (uint32_t)pd_rng_below(&rng, 3000);
+  return (struct grid_member){near(lat_e7, spread_e7), near(lon_e7, spread_e7), mask, radius_m};
+}
+
+static struct grid_query question(int32_t lat_e7, int32_t lon_e7, double spread_e7) {
+  static const uint32_t ks[] = {1, 3, 8, 8, 8, 16, 31, 64, 200, GRID_K_MAX};
+  static const uint32_t radii[] = {0, 50, 1200, 1200, 5000, 100000, 3000000};
+  struct grid_query q = {near(lat_e7, spread_e7), near(lon_e7, spread_e7), 0, 0, 0, 0};
+  q.k = ks[pd_rng_below(&rng, sizeof ks / sizeof *ks)];
+  q.radius_m = radii[pd_rng_below(&rng, sizeof radii / sizeof *radii)];
+  if (pd_rng_below(&rng, 2)) q.need = 1u << pd_rng_below(&rng, 20);
+  if (pd_rng_below(&rng, 8) == 0) q.need |= 1u << pd_rng_below(&rng, 20);
+  q.flags = pd_rng_below(&rng, 3) == 0 ? GRID_OWN_RADIUS : 0;
+  return q;
+}
+
+static uint32_t check_about(int32_t lat_e7, int32_t lon_e7, double spread_e7, int questions) {
+  uint32_t found = 0;
+  for (int i = 0; i < questions; i++) found += check(question(lat_e7, lon_e7, spread_e7));
+  return found;
+}
+
+#define CITY_LAT 366667000
+#define CITY_LON 1170000000
+
+Test(grid, an_empty_index_has_no_one_near) {
+  begin(16, 1);
+  struct grid_hit hits[8];
+  struct grid_query q = {CITY_LAT, CITY_LON, 0, GRID_ANYWHERE, 8, 0};
+  cr_assert_eq(grid_nearest(&grid, &q, NULL, hits), 0);
+  cr_assert_eq(grid_count(&grid), 0);
+}
+
+Test(grid, the_distance_is_the_haversine_of_libm) {
+  begin(1, 2);
+  for (int i = 0; i < 200000; i++) {
+    double reach = pow(10, 2 + 7.2 * pd_rng_unit(&rng));
+    int32_t lat = near(0, 4.4e8), lon = near(0, 8.8e8);
+    int32_t lat2 = near(lat, reach), lon2 = near(lon, reach);
+    double a = sin((lat2 - lat) * 1e-7 * M_PI / 360),
+           b = sin((lon2 - (double)lon) * 1e-7 * M_PI / 360);
+    double h = a * a + cos(lat * 1e-7 * M_PI / 180) * cos(lat2 * 1e-7 * M_PI / 180) * b * b;
+    double m = 2 * PD_EARTH_M * asin(sqrt(h)), ours = grid_m_of_hav(grid_hav(lat, lon, lat2, lon2));
+    cr_assert(fabs(m - ours) <= 1e-9 + 2e-15 * PD_EARTH_M + 1e-14 * m, "%.17g %.17g", m, ours);
+  }
+}
+
+Test(grid, answers_equal_brute_force_in_a_city) {
+  begin(5000, 3);
+  for (uint32_t i = 0; i < 5000; i++)
+    put(i, somebody(CITY_LAT, CITY_LON, i % 3 ? 100000 : 2000000));
+  cr_assert_gt(check_about(CITY_LAT, CITY_LON, 300000, 2000), 10000);
+}
+
+Test(grid, answers_equal_brute_force_while_members_come_move_and_go) {
+  begin(3000, 4);
+  for (uint32_t i = 0; i < 200000; i++) {
+    uint32_t member = (uint32_t)pd_rng_below(&rng, 3000);
+    struct grid_member as = somebody(CITY_LAT, CITY_LON, 200000);
+    switch (pd_rng_below(&rng, 4)) {
+      case 0: put(member, as); break;
+      case 1: take(member); break;
+      case 2:
+        grid_mask(&grid, member, as.mask);
+        model.members[member].mask = as.mask;
+        break;
+      default:
+        grid_move(&grid, member, as.lat_e7, as.lon_e7);
+        model.members[member].lat_e7 = as.lat_e7;
+        model.members[member].lon_e7 = as.lon_e7;
+    }
+    if (i % 1000 == 0) check_about(CITY_LAT, CITY_LON, 300000, 10);
+  }
+}
