@@ -1,0 +1,307 @@
+/* The rounds of a shell that leads: frames in, commits out, and catching up from the store. */
+#include "common/io/journal.h"
+#include "common/io/shell_state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define READ_ENTRIES 64       /* of one catch-up read */
+#define FRAMES_A_CALL 64      /* taken from one socket before others have their turn */
+#define REFUSED_PAUSE_MS 200  /* after the store refused a commit */
+#define NOTE_EVERY_MS 1000    /* marks without an event are noted at least this often */
+
+/* ---- catching up ----------------------------------------------------------------------------------------------------- */
+
+static void read_more(struct pd_feed *feed);
+
+static bool feeding(const struct pd_shell *shell) {
+  return shell->phase == PD_PHASE_LIVE && !shell->snapshot_due && pd_turn_open(&shell->turn);
+}
+
+static void on_read(void *context, enum pd_err err, const struct pd_stored *entries, size_t count) {
+  struct pd_feed *feed = context;
+  struct pd_shell *shell = feed->shell;
+  feed->reading = false;
+  if (err != PD_OK || shell->phase != PD_PHASE_LIVE) return;
+  for (size_t i = 0; i < count; i++) {
+    if (!feeding(shell)) return;
+    struct pd_hash hash;
+    memcpy(hash.bytes, entries[i].hash, sizeof hash.bytes);
+    enum pd_taken taken = pd_turn_input(&shell->turn, entries[i].bytes, entries[i].size, &hash);
+    if (taken == PD_TAKEN || taken == PD_TAKEN_OLD) continue;
+    if (taken == PD_TAKEN_PART) return;
+    pd_metric_add(shell->counts.bad, 1);
+    if (pd_journal_once("stored-entry", 10000, uv_now(&shell->loop), NULL))
+      pd_say(PD_LEVEL_ERROR, pd_kv_text("msg", "an entry in the store does not follow; this input stands still"),
+             pd_kv_text("log", pd_log_name(feed->log)), pd_kv_uint("last_seq", entries[i].last_seq));
+    return;
+  }
+  const struct pd_follower *follower = &shell->turn.inputs[feed->log];
+  if (count < READ_ENTRIES && follower->next > follower->tail) feed->behind = false;
+}
+
+static void read_more(struct pd_feed *feed) {
+  struct pd_shell *shell = feed->shell;
+  if (!feed->behind || feed->reading || !feeding(shell)) return;
+  const struct pd_core *core = shell->service->core;
+  if (core->room != NULL && core->room(shell->turn.self) == 0) return;
+  uint64_t from = shell->turn.inputs[feed->log].next;
+  const char *name = pd_log_name(feed->log);
+  feed->reading = pd_store_read(shell->store, name, from, READ_ENTRIES, on_read, feed) == PD_OK;
+}
+
+static void fall_behind(struct pd_feed *feed) {
+  if (!feed->behind) pd_metric_add(feed->shell->counts.gaps, 1);
+  feed->behind = true;
+}
+
+/* ---- frames of other daemons ----------------------------------------------------------------------------------------- */
+
+static void take_tip(struct pd_feed *feed, struct pd_bus_message *message) {
+  struct pd_turn *turn = &feed->shell->turn;
+  pd_arena_reset(&turn->batch);
+  zmq_msg_t *frame = &message->frames[1];
+  const struct pd_tip *tip = (const struct pd_tip *)pd_unpack_checked(&turn->batch, &pd_tip_descriptor,
+                                                                      zmq_msg_data(frame), zmq_msg_size(frame));
+  bool ours = tip != NULL && tip->log == feed->log && tip->shard == feed->shell->shard.code;
+  if (!ours) pd_metric_add(feed->shell->counts.bad, 1);
+  else if (pd_follower_tip(&turn->inputs[feed->log], tip->last_seq)) fall_behind(feed);
+}
+
+static void take_entry(struct pd_feed *feed, struct pd_bus_message *message) {
+  struct pd_shell *shell = feed->shell;
+  zmq_msg_t *entry = &message->frames[1], *hash_frame = &message->frames[2];
+  struct pd_hash hash;
+  if (zmq_msg_size(hash_frame) != sizeof hash.bytes) {
+    pd_metric_add(shell->counts.bad, 1);
+    return;
+  }
+  if (feed->behind || !feeding(shell)) { /* it will be read from the store, in order */
+    feed->behind = true;
+    return;
+  }
+  memcpy(hash.bytes, zmq_msg_data(hash_frame), sizeof hash.bytes);
+  switch (pd_turn_input(&shell->turn, zmq_msg_data(entry), zmq_msg_size(entry), &hash)) {
+    case PD_TAKEN:
+    case PD_TAKEN_OLD: return;
+    case PD_TAKEN_CORRUPT: pd_metric_add(shell->counts.bad, 1); break;
+    case PD_TAKEN_PART:
+    case PD_TAKEN_GAP: break;
+  }
+  fall_behind(feed);
+}
+
+static void on_frames(void *context, void *socket) {
+  struct pd_feed *feed = context;
+  struct pd_bus_message message;
+  pd_bus_message_init(&message);
+  for (int i = 0; i < FRAMES_A_CALL; i++) {
+    enum pd_err err = pd_bus_receive(socket, &message);
+    if (err == PD_EAGAIN) break;
+    if (err == PD_OK && feed->shell->phase != PD_PHASE_LIVE) continue;
+    if (err == PD_OK && message.count == 2) take_tip(feed, &message);
+    else if (err == PD_OK && message.count == 3) take_entry(feed, &message);
+    else pd_metric_add(feed->shell->counts.bad, 1);
+  }
+  pd_bus_message_close(&message);
+  pd_shell_wake(feed->shell); /* this may run after the round's prepare */
+}
+
+/* ---- commits --------------------------------------------------------------------------------------------------------- */
+
+static void on_commit(void *context, const struct pd_committed *committed) {
+  struct pd_shell *shell = context;
+  double seconds = (double)(uv_hrtime() - shell->sent_at[0]) / 1e9;
+  pd_metric_see(shell->counts.seconds, seconds);
+  memmove(&shell->sent_at[0], &shell->sent_at[1], sizeof shell->sent_at - sizeof shell->sent_at[0]);
+  shell->in_flight--;
+  if (committed->reply == PD_COMMIT_REFUSED) {
+    pd_metric_add(shell->counts.refused, 1);
+    shell->retry_at = uv_now(&shell->loop) + REFUSED_PAUSE_MS;
+    snprintf(shell->why, sizeof shell->why, "the log's Redis refuses to write: %s", committed->why);
+    if (pd_journal_once("refused", 10000, uv_now(&shell->loop), NULL))
+      pd_say(PD_LEVEL_ERROR, pd_kv_text("msg", "a commit was refused, trying again"), pd_kv_text("why", committed->why));
+  }
+  if (committed->reply == PD_COMMIT_OK) shell->why[0] = 0;
+  pd_turn_reply(&shell->turn, committed->reply);
+  pd_shell_wake(shell);
+}
+
+static void send_commits(struct pd_shell *shell) {
+  if (uv_now(&shell->loop) < shell->retry_at || !pd_store_is_up(shell->store)) return;
+  const struct pd_packed *packed;
+  while ((packed = pd_turn_send(&shell->turn)) != NULL) {
+    struct pd_commit commit = {.epoch = packed->head.epoch,
+                               .first_seq = packed->head.first_seq,
+                               .last_seq = packed->head.last_seq,
+                               .bytes = packed->bytes,
+                               .size = packed->size};
+    memcpy(commit.prev_hash, packed->head.prev.bytes, sizeof commit.prev_hash);
+    memcpy(commit.hash, packed->hash.bytes, sizeof commit.hash);
+    const char *log = pd_log_name(packed->head.log);
+    if (pd_store_commit(shell->store, log, &commit, on_commit, shell) == PD_OK) {
+      shell->sent_at[shell->in_flight++] = uv_hrtime();
+      continue;
+    }
+    pd_turn_reply(&shell->turn, PD_COMMIT_UNKNOWN);
+    return;
+  }
+}
+
+static void on_tail(void *context, enum pd_err err, const struct pd_tail *tail) {
+  struct pd_shell *shell = context;
+  shell->tail_asked = false;
+  if (err != PD_OK || !pd_turn_wants_tail(&shell->turn)) return;
+  struct pd_hash hash;
+  memcpy(hash.bytes, tail->hash, sizeof hash.bytes);
+  pd_turn_tail(&shell->turn, tail->last_seq, &hash);
+  pd_shell_wake(shell);
+}
+
+static void settle_doubt(struct pd_shell *shell) {
+  if (!pd_turn_wants_tail(&shell->turn) || shell->tail_asked || shell->in_flight > 0) return;
+  if (uv_now(&shell->loop) < shell->retry_at) return;
+  const char *log = shell->service->core->name;
+  shell->tail_asked = pd_store_boot(shell->store, log, on_tail, shell) == PD_OK;
+}
+
+/* ---- a round --------------------------------------------------------------------------------------------------------- */
+
+static void on_deadline(uv_timer_t *timer) { pd_live_round(timer->data); }
+
+static void arm_deadline(struct pd_shell *shell) {
+  int64_t when = pd_turn_deadline(&shell->turn);
+  if (when == PD_NEVER) uv_timer_stop(&shell->deadline);
+  else uv_timer_start(&shell->deadline, on_deadline, pd_clock_until(&shell->clock, when), 0);
+}
+
+static void refresh_counts(struct pd_shell *shell) {
+  pd_metric_set(shell->counts.seq, (double)shell->turn.writer.seq);
+  pd_metric_set(shell->counts.epoch, (double)shell->turn.writer.epoch);
+  uint64_t known = (uint64_t)pd_metric_value(shell->counts.unknown);
+  pd_metric_add(shell->counts.unknown, shell->turn.unknown_kinds - known);
+  for (unsigned log = 1; log < PD_LOGS; log++) {
+    if (shell->counts.input_seq[log] == NULL) continue;
+    pd_metric_set(shell->counts.input_seq[log], (double)(shell->turn.inputs[log].next - 1));
+    pd_metric_set(shell->counts.input_tail[log], (double)shell->turn.inputs[log].tail);
+  }
+}
+
+void pd_live_round(struct pd_shell *shell) {
+  if (shell->phase == PD_PHASE_BOOT || shell->phase == PD_PHASE_FENCED) return;
+  struct pd_turn *turn = &shell->turn;
+  pd_turn_now(turn, pd_clock_now(&shell->clock));
+  bool late = uv_now(&shell->loop) - shell->noted_at >= NOTE_EVERY_MS;
+  if (shell->phase == PD_PHASE_LIVE) {
+    for (unsigned log = 1; log < PD_LOGS; log++) read_more(&shell->feeds[log]);
+    if (shell->service->round != NULL && feeding(shell)) shell->service->round(shell->context);
+    while (feeding(shell) && pd_turn_time(turn)) continue;
+  }
+  bool draining = shell->phase == PD_PHASE_STOPPING || shell->snapshot_due;
+  if (pd_turn_close(turn, late || draining)) shell->noted_at = uv_now(&shell->loop);
+  settle_doubt(shell);
+  send_commits(shell);
+  if (pd_turn_fenced(turn)) {
+    shell->phase = PD_PHASE_FENCED;
+    pd_metric_add(shell->counts.fences, 1);
+    uv_stop(&shell->loop);
+    return;
+  }
+  uint64_t every = shell->common->snapshot_every;
+  if (every > 0 && turn->writer.seq - shell->snapshot_seq >= every && shell->snapshot_pid == 0)
+    shell->snapshot_due = shell->phase == PD_PHASE_LIVE;
+  if (shell->snapshot_due && pd_turn_quiet(turn)) pd_shell_save(shell, true);
+  if (shell->phase == PD_PHASE_STOPPING && pd_turn_quiet(turn)) uv_stop(&shell->loop);
+  arm_deadline(shell);
+}
+
+static void on_prepare(uv_prepare_t *prepare) { pd_live_round(prepare->data); }
+
+static void on_committed(void *context, const struct pd_packed *packed) {
+  struct pd_shell *shell = context;
+  char topic[64];
+  int length = snprintf(topic, sizeof topic, "@%06u/%s", shell->shard.code, shell->service->core->name);
+  struct pd_frame frames[3] = {{topic, (size_t)length},
+                               {packed->bytes, packed->size},
+                               {packed->hash.bytes, sizeof packed->hash.bytes}};
+  if (pd_bus_send(shell->publisher, frames, 3) != PD_OK) pd_metric_add(shell->counts.bad, 1);
+  pd_metric_add(shell->counts.commits, 1);
+  pd_metric_add(shell->counts.bytes, packed->size);
+  pd_metric_add(shell->counts.events, packed->head.last_seq - packed->head.first_seq + 1);
+  if (shell->service->committed != NULL) shell->service->committed(shell->context, packed);
+}
+
+static void on_reply(void *context, uint64_t token, const uint8_t *bytes, size_t size) {
+  struct pd_shell *shell = context;
+  shell->service->reply(shell->context, token, bytes, size);
+}
+
+static void on_emitted(void *context, const struct pd_event *event) {
+  struct pd_shell *shell = context;
+  shell->service->emitted(shell->context, event);
+}
+
+void pd_live_beat(struct pd_shell *shell) {
+  pd_shell_reap(shell);
+  if (shell->phase != PD_PHASE_LIVE) return;
+  refresh_counts(shell);
+  char topic[64];
+  int length = snprintf(topic, sizeof topic, "@%06u/%s/tip", shell->shard.code, shell->service->core->name);
+  struct pd_tip tip = PD_TIP_INIT;
+  tip.shard = shell->shard.code;
+  tip.log = shell->service->core->log;
+  tip.epoch = shell->turn.writer.epoch;
+  tip.last_seq = shell->turn.writer.seq;
+  tip.time_ms = shell->turn.now_ms;
+  uint8_t bytes[128];
+  struct pd_frame frames[2] = {{topic, (size_t)length}, {bytes, protobuf_c_message_pack(&tip.base, bytes)}};
+  if (pd_bus_send(shell->publisher, frames, 2) != PD_OK) pd_metric_add(shell->counts.bad, 1);
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------------ */
+
+static enum pd_err open_feed(struct pd_shell *shell, enum pd_log log) {
+  struct pd_feed *feed = &shell->feeds[log];
+  char endpoint[PD_ENDPOINT], topic[64];
+  if (!pd_shell_endpoint(shell->common->run_dir, pd_log_name(log), "pub", endpoint)) return PD_EBOUNDS;
+  *feed = (struct pd_feed){.shell = shell, .log = log};
+  struct pd_bus_options options = {.max_message = PD_ENTRY_MAX};
+  enum pd_err err = pd_bus_socket(&feed->socket, shell->zmq, ZMQ_SUB, &options);
+  if (err != PD_OK) return err;
+  int length = snprintf(topic, sizeof topic, "@%06u/%s", shell->shard.code, pd_log_name(log));
+  if (zmq_setsockopt(feed->socket, ZMQ_SUBSCRIBE, topic, (size_t)length) != 0) return PD_EIO;
+  err = pd_bus_connect(feed->socket, endpoint);
+  return err == PD_OK ? pd_bus_watch(&feed->watch, &shell->loop, feed->socket, on_frames, feed) : err;
+}
+
+enum pd_err pd_live_open(struct pd_shell *shell) {
+  char endpoint[PD_ENDPOINT];
+  if (!pd_shell_endpoint(shell->common->run_dir, shell->service->core->name, "pub", endpoint)) return PD_EBOUNDS;
+  enum pd_err err = pd_bus_socket(&shell->publisher, shell->zmq, ZMQ_PUB, NULL);
+  if (err == PD_OK) err = pd_bus_bind(shell->publisher, endpoint);
+  for (unsigned log = 1; log < PD_LOGS && err == PD_OK; log++)
+    if (shell->service->core->inputs & PD_LOG_BIT(log)) err = open_feed(shell, (enum pd_log)log);
+  shell->prepare.data = shell;
+  uv_prepare_init(&shell->loop, &shell->prepare);
+  return err;
+}
+
+void pd_live_start(struct pd_shell *shell) {
+  struct pd_turn_hooks *hooks = &shell->turn.config.hooks;
+  *hooks = (struct pd_turn_hooks){.context = shell, .committed = on_committed};
+  hooks->reply = shell->service->reply == NULL ? NULL : on_reply;
+  hooks->emitted = shell->service->emitted == NULL ? NULL : on_emitted;
+  shell->phase = PD_PHASE_LIVE;
+  shell->noted_at = uv_now(&shell->loop);
+  for (unsigned log = 1; log < PD_LOGS; log++) shell->feeds[log].behind = shell->feeds[log].socket != NULL;
+  uv_prepare_start(&shell->prepare, on_prepare);
+}
+
+void pd_live_close(struct pd_shell *shell) {
+  for (unsigned log = 1; log < PD_LOGS; log++) {
+    pd_bus_unwatch(shell->feeds[log].watch);
+    if (shell->feeds[log].socket != NULL) zmq_close(shell->feeds[log].socket);
+  }
+  if (shell->publisher != NULL) zmq_close(shell->publisher);
+  uv_prepare_stop(&shell->prepare);
+}
