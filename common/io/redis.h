@@ -1,13 +1,17 @@
 /* redis - one connection to one Redis server on a libuv loop.
  *
  * Invariants:
- *     - every command that pd_redis_send() took has its callback called exactly once: with the reply, or with NULL when
- *       the connection broke before the reply came (its outcome is then unknown);
- *     - after a break the connection is made anew, 50 ms later, then twice as late each time, at most 2 s;
- *     - "up" means: connected, authenticated, and PING was answered (so the server has finished loading its data).
+ *     - every command that pd_redis_send() took has its callback called exactly once: with the
+ * reply, or with NULL when the connection broke before the reply came (its outcome is then
+ * unknown);
+ *     - after a break the connection is made anew, 50 ms later, then twice as late each time, at
+ * most 2 s;
+ *     - "up" means: connected, authenticated, and PING was answered (so the server has finished
+ * loading its data).
  *
- * Life: pd_redis_open() -> state(up) ... state(down) -> state(up) ... -> pd_redis_close(); its memory is released by
- * the loop, which must run on until then.  hiredis' own libuv adapter is not used: it ignores a broken poll for ever.
+ * Life: pd_redis_open() -> state(up) ... state(down) -> state(up) ... -> pd_redis_close(); its
+ * memory is released by the loop, which must run on until then.  hiredis' own libuv adapter is not
+ * used: it ignores a broken poll for ever.
  */
 #ifndef PD_IO_REDIS_H
 #define PD_IO_REDIS_H
@@ -21,39 +25,49 @@
 
 struct pd_redis;
 
-/* Texts are copied.  url: "unix:/path/to/socket" or "host:port".  user and password_file may be NULL or "": then no
- * AUTH is sent (user) or the user is "default" (password_file alone).  The file is read anew at each connect. */
+/* Texts are copied.  url: "unix:/path/to/socket" or "host:port".  user and password_file may be
+ * NULL or "": then no AUTH is sent (user) or the user is "default" (password_file alone).  The file
+ * is read anew at each connect. */
 struct pd_redis_options {
   const char *url;
   const char *user;
   const char *password_file;
 };
 
-/* The reply of a command; NULL when the connection broke first.  The reply is gone when the callback returns. */
+/* The reply of a command; NULL when the connection broke first.  The reply is gone when the
+ * callback returns. */
 typedef void pd_redis_reply_fn(void *context, const redisReply *reply);
 
-/* The connection came up, or is down because of `why` (a phrase, "" when up).  Commands that were pending have had
- * their callbacks before a "down".  Repeated failures to connect say "down" only when the reason changes. */
+/* The connection came up, or is down because of `why` (a phrase, "" when up).  Commands that were
+ * pending have had their callbacks before a "down".  Repeated failures to connect say "down" only
+ * when the reason changes. */
 typedef void pd_redis_state_fn(void *context, bool up, const char *why);
 
 /* Begin to connect.  PD_EINVAL: the url is not understood. */
 PD_MUST_USE enum pd_err pd_redis_open(struct pd_redis **redis, uv_loop_t *loop,
-                                      const struct pd_redis_options *options, pd_redis_state_fn *state,
-                                      void *context);
+                                      const struct pd_redis_options *options,
+                                      pd_redis_state_fn *state, void *context);
 
-/* Pending callbacks get NULL, then nothing is called any more.  NULL-safe; may be called from a callback. */
-void pd_redis_close(struct pd_redis *redis);
+/* Pending callbacks get NULL; after that nothing is called but `released` (may be NULL), from the
+ * loop, when the memory is gone.  NULL-safe (then released is called at once).  It may be called
+ * from a reply's callback: the others get their NULL then after it returns, still before
+ * `released`. */
+typedef void pd_redis_released_fn(void *context);
+void pd_redis_close(struct pd_redis *redis, pd_redis_released_fn *released, void *context);
 
 bool pd_redis_is_up(const struct pd_redis *redis);
 
-/* Send one command; the arguments are copied.  PD_EDOWN: not connected, the callback will not be called.
- * done may be NULL. */
+/* Send one command; the arguments are copied.  PD_EDOWN: not connected, the callback will not be
+ * called. done may be NULL. */
 PD_MUST_USE enum pd_err pd_redis_send(struct pd_redis *redis, int count, const char *const *texts,
-                                      const size_t *lengths, pd_redis_reply_fn *done, void *context);
+                                      const size_t *lengths, pd_redis_reply_fn *done,
+                                      void *context);
 
-/* Connect, authenticate and PING in the blocking way, for tools.  The caller frees it with redisFree().
- * PD_EINVAL: bad url; PD_EDOWN: no server, or it refused us.  why has room for why_size bytes, or is NULL. */
-PD_MUST_USE enum pd_err pd_redis_connect_now(redisContext **redis, const struct pd_redis_options *options, char *why,
+/* Connect, authenticate and PING in the blocking way, for tools.  The caller frees it with
+ * redisFree(). PD_EINVAL: bad url; PD_EDOWN: no server, or it refused us.  why has room for
+ * why_size bytes, or is NULL. */
+PD_MUST_USE enum pd_err pd_redis_connect_now(redisContext **redis,
+                                             const struct pd_redis_options *options, char *why,
                                              size_t why_size);
 
 #endif

@@ -1,15 +1,18 @@
-/* store - a shard's logs in Redis: streams of packed entries, committed by the Function library `paidan`.
+/* store - a shard's logs in Redis: streams of packed entries, committed by the Function library
+ * `paidan`.
  *
- * The log NAME of shard 370302 is the stream `{370302}:log:NAME`; one stream entry, with id `<last_seq>-0`, has the
- * fields e (the bytes), h (their hash) and p (the epoch).  `{370302}:tip:NAME` repeats the tail (s, h, e), which makes a
- * commit's check O(1).  paidan.lua, beside this file, is the other half of this page.
+ * The log NAME of shard 370302 is the stream `{370302}:log:NAME`; one stream entry, with id
+ * `<last_seq>-0`, has the fields e (the bytes), h (their hash) and p (the epoch).
+ * `{370302}:tip:NAME` repeats the tail (s, h, e), which makes a commit's check O(1).  paidan.lua,
+ * beside this file, is the other half of this page.
  *
  * Invariants:
  *     - a commit is all or nothing: one XADD after every check, nothing after it;
  *     - every callback is called exactly once, in the order of the calls;
  *     - UNKNOWN means just that: the entry may be there or not; read the tail.
  *
- * Entries are handed out as they are stored: whoever reads them checks hash and chain (common/flow).
+ * Entries are handed out as they are stored: whoever reads them checks hash and chain
+ * (common/flow).
  */
 #ifndef PD_IO_STORE_H
 #define PD_IO_STORE_H
@@ -20,7 +23,7 @@
 #include <stdint.h>
 
 #define PD_HASH_SIZE PD_HASH_BYTES
-#define PD_STORE_LIBRARY "1"     /* version of paidan.lua that this code goes with */
+#define PD_STORE_LIBRARY "1" /* version of paidan.lua that this code goes with */
 
 struct pd_store;
 
@@ -42,7 +45,8 @@ struct pd_tail {
   uint8_t hash[PD_HASH_SIZE];
 };
 
-/* What came of a commit (enum pd_commit_reply stands in common/flow/writer.h).  tail is set when FENCED; why, a phrase, when REFUSED; else they are NULL. */
+/* What came of a commit (enum pd_commit_reply stands in common/flow/writer.h).  tail is set when
+ * FENCED; why, a phrase, when REFUSED; else they are NULL. */
 struct pd_committed {
   enum pd_commit_reply reply;
   const struct pd_tail *tail;
@@ -59,66 +63,81 @@ struct pd_stored {
 };
 
 typedef void pd_commit_fn(void *context, const struct pd_committed *committed);
-/* err: PD_OK; PD_EDOWN the connection broke; PD_EIO an error reply; PD_EFORMAT not what the library answers. */
+/* err: PD_OK; PD_EDOWN the connection broke; PD_EIO an error reply; PD_EFORMAT not what the library
+ * answers. */
 typedef void pd_tail_fn(void *context, enum pd_err err, const struct pd_tail *tail);
-typedef void pd_read_fn(void *context, enum pd_err err, const struct pd_stored *entries, size_t count);
+typedef void pd_read_fn(void *context, enum pd_err err, const struct pd_stored *entries,
+                        size_t count);
 /* How many replicas have it; negative when the connection broke. */
 typedef void pd_wait_fn(void *context, int replicas);
 /* Up: connected and the library's version is right.  Down: why is a phrase for /readyz. */
 typedef void pd_store_state_fn(void *context, bool up, const char *why);
 
-/* Begin to connect.  shard: the 6-digit adcode.  state may be NULL.  PD_EINVAL: the url is not understood. */
+/* Begin to connect.  shard: the 6-digit adcode.  state may be NULL.  PD_EINVAL: the url is not
+ * understood. */
 PD_MUST_USE enum pd_err pd_store_open(struct pd_store **store, uv_loop_t *loop,
                                       const struct pd_redis_options *options, uint32_t shard,
                                       pd_store_state_fn *state, void *context);
 
-/* Pending callbacks are called (UNKNOWN, PD_EDOWN), then none.  NULL-safe.  The loop must run on to release it. */
+/* Pending callbacks are called (UNKNOWN, PD_EDOWN), then none.  NULL-safe.  The loop must run on to
+ * release it. */
 void pd_store_close(struct pd_store *store);
 
 bool pd_store_is_up(const struct pd_store *store);
 
-/* In all calls below: log is its name ("intake"), at most 32 letters; PD_EDOWN means the store is down and the callback
- * will not be called. */
+/* In all calls below: log is its name ("intake"), at most 32 letters; PD_EDOWN means the store is
+ * down and the callback will not be called. */
 
 /* Commit one entry.  The bytes are copied at once.  PD_EBOUNDS: over PD_ENTRY_MAX, or empty. */
-PD_MUST_USE enum pd_err pd_store_commit(struct pd_store *store, const char *log, const struct pd_commit *commit,
-                                        pd_commit_fn *done, void *context);
+PD_MUST_USE enum pd_err pd_store_commit(struct pd_store *store, const char *log,
+                                        const struct pd_commit *commit, pd_commit_fn *done,
+                                        void *context);
 
 /* The end of the stream (never of the tip hash).  PD_OK with zeros: the log is empty. */
-PD_MUST_USE enum pd_err pd_store_tail(struct pd_store *store, const char *log, pd_tail_fn *done, void *context);
+PD_MUST_USE enum pd_err pd_store_tail(struct pd_store *store, const char *log, pd_tail_fn *done,
+                                      void *context);
 
 /* The same, and the tip is made to agree with the stream: for a leader, before its first commit. */
-PD_MUST_USE enum pd_err pd_store_boot(struct pd_store *store, const char *log, pd_tail_fn *done, void *context);
+PD_MUST_USE enum pd_err pd_store_boot(struct pd_store *store, const char *log, pd_tail_fn *done,
+                                      void *context);
 
-/* Entries in order from the one that holds from_seq (1 ..), at most max_entries (1 .. 100000).  None: PD_OK, count 0.
- * If the log was trimmed beyond from_seq, the first entry handed out begins after it: the reader must look. */
+/* Entries in order from the one that holds from_seq (1 ..), at most max_entries (1 .. 100000).
+ * None: PD_OK, count 0. If the log was trimmed beyond from_seq, the first entry handed out begins
+ * after it: the reader must look. */
 PD_MUST_USE enum pd_err pd_store_read(struct pd_store *store, const char *log, uint64_t from_seq,
                                       uint32_t max_entries, pd_read_fn *done, void *context);
 
-/* Wait until so many replicas have what this connection committed.  Blocks everything behind it on this connection. */
-PD_MUST_USE enum pd_err pd_store_wait(struct pd_store *store, uint32_t replicas, uint32_t timeout_ms,
-                                      pd_wait_fn *done, void *context);
+/* Wait until so many replicas have what this connection committed.  Blocks everything behind it on
+ * this connection. */
+PD_MUST_USE enum pd_err pd_store_wait(struct pd_store *store, uint32_t replicas,
+                                      uint32_t timeout_ms, pd_wait_fn *done, void *context);
 
 /* Blocking twins, with a connection of their own, for tools and tests. */
 struct pd_store_now;
 
 /* PD_EDOWN: no server; why (of why_size bytes, may be NULL) says more. */
-PD_MUST_USE enum pd_err pd_store_now_open(struct pd_store_now **store, const struct pd_redis_options *options,
-                                          uint32_t shard, char *why, size_t why_size);
+PD_MUST_USE enum pd_err pd_store_now_open(struct pd_store_now **store,
+                                          const struct pd_redis_options *options, uint32_t shard,
+                                          char *why, size_t why_size);
 void pd_store_now_close(struct pd_store_now *store); /* NULL-safe */
 
-/* FUNCTION LOAD REPLACE of paidan.lua: for deployment only.  why is a phrase that lives until the next call. */
+/* FUNCTION LOAD REPLACE of paidan.lua: for deployment only.  why is a phrase that lives until the
+ * next call. */
 PD_MUST_USE enum pd_err pd_store_load_library(struct pd_store_now *store, const char **why);
 
-/* PD_OK if the server's library has our version; PD_ENOENT if it has none; PD_EOLD if it has another. */
+/* PD_OK if the server's library has our version; PD_ENOENT if it has none; PD_EOLD if it has
+ * another. */
 PD_MUST_USE enum pd_err pd_store_check_library(struct pd_store_now *store);
 
-PD_MUST_USE enum pd_err pd_store_tail_now(struct pd_store_now *store, const char *log, struct pd_tail *tail);
-PD_MUST_USE enum pd_err pd_store_boot_now(struct pd_store_now *store, const char *log, struct pd_tail *tail);
+PD_MUST_USE enum pd_err pd_store_tail_now(struct pd_store_now *store, const char *log,
+                                          struct pd_tail *tail);
+PD_MUST_USE enum pd_err pd_store_boot_now(struct pd_store_now *store, const char *log,
+                                          struct pd_tail *tail);
 
 /* *why (may be NULL) is set when REFUSED, and lives until the next call. */
 PD_MUST_USE enum pd_commit_reply pd_store_commit_now(struct pd_store_now *store, const char *log,
-                                                     const struct pd_commit *commit, const char **why);
+                                                     const struct pd_commit *commit,
+                                                     const char **why);
 
 /* Some entries, and what holds their bytes. */
 struct pd_store_page {
@@ -126,11 +145,14 @@ struct pd_store_page {
   size_t count;
   redisReply *reply;
 };
-PD_MUST_USE enum pd_err pd_store_read_now(struct pd_store_now *store, const char *log, uint64_t from_seq,
-                                          uint32_t max_entries, struct pd_store_page *page);
+PD_MUST_USE enum pd_err pd_store_read_now(struct pd_store_now *store, const char *log,
+                                          uint64_t from_seq, uint32_t max_entries,
+                                          struct pd_store_page *page);
 void pd_store_page_free(struct pd_store_page *page); /* leaves it empty; harmless on an empty one */
 
-/* Remove whole entries whose last_seq is below keep_from_seq; the last entry always stays.  Only behind snapshots. */
-PD_MUST_USE enum pd_err pd_store_trim_now(struct pd_store_now *store, const char *log, uint64_t keep_from_seq);
+/* Remove whole entries whose last_seq is below keep_from_seq; the last entry always stays.  Only
+ * behind snapshots. */
+PD_MUST_USE enum pd_err pd_store_trim_now(struct pd_store_now *store, const char *log,
+                                          uint64_t keep_from_seq);
 
 #endif

@@ -1,0 +1,218 @@
+#include "common/io/store.h"
+
+#include "common/io/store_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHECK_AGAIN_MS = 1000 };
+
+struct pd_store {
+  struct pd_redis *redis;
+  uint32_t shard;
+  bool up;
+  bool closing;
+  int held; /* by the connection and by the timer, until both are closed */
+  uv_timer_t timer;
+  pd_store_state_fn *state;
+  void *context;
+  const char *told; /* the reason last given, so that it is not repeated */
+};
+
+/* A call on its way: which callback gets the reply. */
+struct call {
+  union {
+    pd_commit_fn *commit;
+    pd_tail_fn *tail;
+    pd_read_fn *read;
+    pd_wait_fn *wait;
+  } done;
+  void *context;
+};
+
+/* ---- up and down ---- */
+
+static void on_check_again(uv_timer_t *timer);
+
+static void tell(struct pd_store *self, bool up, const char *why) {
+  bool news = self->up != up || self->told != why;
+  self->up = up;
+  self->told = why;
+  if (news && self->state != NULL) self->state(self->context, up, why);
+}
+
+static const char *version_text(enum pd_err err) {
+  if (err == PD_ENOENT) return "Redis lacks the function library paidan: load it (paidan up does)";
+  if (err == PD_EOLD) return "Redis has another version of the function library paidan: load ours";
+  return "Redis refuses FCALL_RO paidan_version: check the user's rights";
+}
+
+static void on_version(void *context, const redisReply *reply) {
+  struct pd_store *self = context;
+  enum pd_err err = store_reply_version(reply);
+  if (self->closing || err == PD_EDOWN) return;
+  if (err == PD_OK) {
+    tell(self, true, "");
+    return;
+  }
+  (void)uv_timer_start(&self->timer, on_check_again, CHECK_AGAIN_MS, 0);
+  tell(self, false, version_text(err));
+}
+
+static void check_version(struct pd_store *self) {
+  struct store_command command;
+  store_command_version(&command);
+  /* When the connection is gone, its state callback has come or follows: nothing to do here. */
+  if (pd_redis_send(self->redis, command.count, command.texts, command.lengths, on_version, self) !=
+      PD_OK)
+    return;
+}
+
+static void on_check_again(uv_timer_t *timer) {
+  check_version(timer->data);
+}
+
+static void on_state(void *context, bool up, const char *why) {
+  struct pd_store *self = context;
+  if (up) {
+    check_version(self);
+    return;
+  }
+  (void)uv_timer_stop(&self->timer);
+  self->told =
+      NULL; /* the connection's reasons are told each time: their text is not ours to keep */
+  tell(self, false, why);
+}
+
+enum pd_err pd_store_open(struct pd_store **store, uv_loop_t *loop,
+                          const struct pd_redis_options *options, uint32_t shard,
+                          pd_store_state_fn *state, void *context) {
+  *store = NULL;
+  struct pd_store *self = calloc(1, sizeof *self);
+  if (self == NULL) return PD_EIO;
+  self->shard = shard;
+  self->state = state;
+  self->context = context;
+  enum pd_err err = pd_redis_open(&self->redis, loop, options, on_state, self);
+  if (err != PD_OK) {
+    free(self);
+    return err;
+  }
+  self->held = 2;
+  self->timer.data = self;
+  (void)uv_timer_init(loop, &self->timer);
+  *store = self;
+  return PD_OK;
+}
+
+static void let_go(void *context) {
+  struct pd_store *self = context;
+  if (--self->held == 0) free(self);
+}
+
+static void on_timer_closed(uv_handle_t *handle) {
+  let_go(handle->data);
+}
+
+void pd_store_close(struct pd_store *self) {
+  if (self == NULL) return;
+  self->closing = true;
+  self->up = false;
+  self->state = NULL;
+  pd_redis_close(self->redis, let_go, self);
+  uv_close((uv_handle_t *)&self->timer, on_timer_closed);
+}
+
+bool pd_store_is_up(const struct pd_store *self) {
+  return self->up;
+}
+
+/* ---- calls ---- */
+
+static enum pd_err submit(struct pd_store *self, const struct store_command *command,
+                          pd_redis_reply_fn *on_reply, struct call call) {
+  struct call *kept = malloc(sizeof *kept);
+  if (kept == NULL) return PD_EDOWN;
+  *kept = call;
+  enum pd_err err =
+      pd_redis_send(self->redis, command->count, command->texts, command->lengths, on_reply, kept);
+  if (err != PD_OK) free(kept);
+  return err;
+}
+
+static struct call take(void *context) {
+  struct call call = *(struct call *)context;
+  free(context);
+  return call;
+}
+
+static void on_commit(void *context, const redisReply *reply) {
+  struct call call = take(context);
+  struct pd_tail tail = {0};
+  struct pd_committed committed = {0};
+  committed.reply = store_reply_commit(reply, &tail, &committed.why);
+  if (committed.reply == PD_COMMIT_FENCED) committed.tail = &tail;
+  call.done.commit(call.context, &committed);
+}
+
+static void on_tail(void *context, const redisReply *reply) {
+  struct call call = take(context);
+  struct pd_tail tail = {0};
+  enum pd_err err = store_reply_tail(reply, &tail);
+  call.done.tail(call.context, err, &tail);
+}
+
+static void on_read(void *context, const redisReply *reply) {
+  struct call call = take(context);
+  struct pd_stored *entries = NULL;
+  size_t count = 0;
+  enum pd_err err = store_reply_read(reply, &entries, &count);
+  call.done.read(call.context, err, entries, count);
+  free(entries);
+}
+
+static void on_wait(void *context, const redisReply *reply) {
+  struct call call = take(context);
+  bool number = reply != NULL && reply->type == REDIS_REPLY_INTEGER;
+  call.done.wait(call.context, number ? (int)reply->integer : -1);
+}
+
+enum pd_err pd_store_commit(struct pd_store *self, const char *log, const struct pd_commit *commit,
+                            pd_commit_fn *done, void *context) {
+  if (commit->size == 0 || commit->size > PD_ENTRY_MAX) return PD_EBOUNDS;
+  if (!self->up) return PD_EDOWN;
+  struct store_command command;
+  store_command_commit(&command, self->shard, log, commit);
+  return submit(self, &command, on_commit, (struct call){.done.commit = done, .context = context});
+}
+
+enum pd_err pd_store_tail(struct pd_store *self, const char *log, pd_tail_fn *done, void *context) {
+  if (!self->up) return PD_EDOWN;
+  struct store_command command;
+  store_command_tail(&command, self->shard, log);
+  return submit(self, &command, on_tail, (struct call){.done.tail = done, .context = context});
+}
+
+enum pd_err pd_store_boot(struct pd_store *self, const char *log, pd_tail_fn *done, void *context) {
+  if (!self->up) return PD_EDOWN;
+  struct store_command command;
+  store_command_boot(&command, self->shard, log);
+  return submit(self, &command, on_tail, (struct call){.done.tail = done, .context = context});
+}
+
+enum pd_err pd_store_read(struct pd_store *self, const char *log, uint64_t from_seq,
+                          uint32_t max_entries, pd_read_fn *done, void *context) {
+  pd_assert(max_entries > 0 && max_entries <= 100000);
+  if (!self->up) return PD_EDOWN;
+  struct store_command command;
+  store_command_read(&command, self->shard, log, from_seq, max_entries);
+  return submit(self, &command, on_read, (struct call){.done.read = done, .context = context});
+}
+
+enum pd_err pd_store_wait(struct pd_store *self, uint32_t replicas, uint32_t timeout_ms,
+                          pd_wait_fn *done, void *context) {
+  if (!self->up) return PD_EDOWN;
+  struct store_command command;
+  store_command_wait(&command, replicas, timeout_ms);
+  return submit(self, &command, on_wait, (struct call){.done.wait = done, .context = context});
+}

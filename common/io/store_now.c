@@ -1,0 +1,127 @@
+#include "common/io/store_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct pd_store_now {
+  redisContext *redis;
+  uint32_t shard;
+  char why[192];
+};
+
+enum pd_err pd_store_now_open(struct pd_store_now **store, const struct pd_redis_options *options,
+                              uint32_t shard, char *why, size_t why_size) {
+  *store = NULL;
+  struct pd_store_now *self = calloc(1, sizeof *self);
+  if (self == NULL) return PD_EIO;
+  self->shard = shard;
+  enum pd_err err = pd_redis_connect_now(&self->redis, options, why, why_size);
+  if (err != PD_OK) {
+    free(self);
+    return err;
+  }
+  *store = self;
+  return PD_OK;
+}
+
+void pd_store_now_close(struct pd_store_now *self) {
+  if (self == NULL) return;
+  redisFree(self->redis);
+  free(self);
+}
+
+/* The reply is the caller's; NULL: the connection broke. */
+static redisReply *ask(struct pd_store_now *self, struct store_command *command) {
+  return redisCommandArgv(self->redis, command->count, command->texts, command->lengths);
+}
+
+static void keep_why(struct pd_store_now *self, const char *text) {
+  (void)snprintf(self->why, sizeof self->why, "%s", text != NULL ? text : "");
+}
+
+enum pd_err pd_store_load_library(struct pd_store_now *self, const char **why) {
+  struct store_command command;
+  store_command_load(&command);
+  redisReply *reply = ask(self, &command);
+  bool bad = reply == NULL || reply->type == REDIS_REPLY_ERROR;
+  keep_why(self, !bad ? "" : reply != NULL ? reply->str : self->redis->errstr);
+  if (why != NULL) *why = self->why;
+  enum pd_err err = reply == NULL ? PD_EDOWN : bad ? PD_EIO : PD_OK;
+  if (reply != NULL) freeReplyObject(reply);
+  return err;
+}
+
+enum pd_err pd_store_check_library(struct pd_store_now *self) {
+  struct store_command command;
+  store_command_version(&command);
+  redisReply *reply = ask(self, &command);
+  enum pd_err err = store_reply_version(reply);
+  if (reply != NULL) freeReplyObject(reply);
+  return err;
+}
+
+static enum pd_err ask_tail(struct pd_store_now *self, struct store_command *command,
+                            struct pd_tail *tail) {
+  *tail = (struct pd_tail){0};
+  redisReply *reply = ask(self, command);
+  enum pd_err err = store_reply_tail(reply, tail);
+  if (reply != NULL) freeReplyObject(reply);
+  return err;
+}
+
+enum pd_err pd_store_tail_now(struct pd_store_now *self, const char *log, struct pd_tail *tail) {
+  struct store_command command;
+  store_command_tail(&command, self->shard, log);
+  return ask_tail(self, &command, tail);
+}
+
+enum pd_err pd_store_boot_now(struct pd_store_now *self, const char *log, struct pd_tail *tail) {
+  struct store_command command;
+  store_command_boot(&command, self->shard, log);
+  return ask_tail(self, &command, tail);
+}
+
+enum pd_commit_reply pd_store_commit_now(struct pd_store_now *self, const char *log,
+                                         const struct pd_commit *commit, const char **why) {
+  pd_assert(commit->size > 0 && commit->size <= PD_ENTRY_MAX);
+  struct store_command command;
+  store_command_commit(&command, self->shard, log, commit);
+  redisReply *reply = ask(self, &command);
+  struct pd_tail tail;
+  const char *reason = NULL;
+  enum pd_commit_reply result = store_reply_commit(reply, &tail, &reason);
+  keep_why(self, reason);
+  if (why != NULL) *why = self->why;
+  if (reply != NULL) freeReplyObject(reply);
+  return result;
+}
+
+enum pd_err pd_store_read_now(struct pd_store_now *self, const char *log, uint64_t from_seq,
+                              uint32_t max_entries, struct pd_store_page *page) {
+  *page = (struct pd_store_page){0};
+  struct store_command command;
+  store_command_read(&command, self->shard, log, from_seq, max_entries);
+  page->reply = ask(self, &command);
+  enum pd_err err = store_reply_read(page->reply, &page->entries, &page->count);
+  if (err != PD_OK) pd_store_page_free(page);
+  return err;
+}
+
+void pd_store_page_free(struct pd_store_page *page) {
+  free(page->entries);
+  if (page->reply != NULL) freeReplyObject(page->reply);
+  *page = (struct pd_store_page){0};
+}
+
+enum pd_err pd_store_trim_now(struct pd_store_now *self, const char *log, uint64_t keep_from_seq) {
+  struct pd_tail tail;
+  enum pd_err err = pd_store_tail_now(self, log, &tail);
+  if (err != PD_OK || tail.last_seq == 0) return err;
+  struct store_command command;
+  uint64_t from = keep_from_seq < tail.last_seq ? keep_from_seq : tail.last_seq;
+  store_command_trim(&command, self->shard, log, from);
+  redisReply *reply = ask(self, &command);
+  err = reply == NULL ? PD_EDOWN : reply->type == REDIS_REPLY_INTEGER ? PD_OK : PD_EIO;
+  if (reply != NULL) freeReplyObject(reply);
+  return err;
+}
