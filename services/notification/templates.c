@@ -1,0 +1,229 @@
+#include "services/notification/templates.h"
+
+#include "common/base/calendar.h"
+#include "common/base/err.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TEMPLATE_COUNT (PD_TEMPLATE_HELD + 1)
+
+struct template {
+  const char *name;
+  const char *zh;
+  const char *en;
+};
+
+static const struct template templates[TEMPLATE_COUNT] = {
+    [PD_TEMPLATE_UNSPECIFIED] = {"unspecified", "单号 {order} 有新的进展。",
+                                 "There is news about request no. {order}."},
+    [PD_TEMPLATE_ORDER_RECEIVED] =
+        {"order_received",
+         "已收到您的{kind}，单号 {order}，服务时间 {span}，需要 {need} 人。我们正在为您寻找志愿者。",
+         "We have received your {kind}, no. {order}, for {span}, {need} needed. We are looking for "
+         "volunteers."},
+    [PD_TEMPLATE_OFFER] =
+        {"offer",
+         "邀请您参加志愿服务：{kind}，单号 {order}，{span}，距您约{distance}。请在{until}前答复；"
+         "不方便可以拒绝，没有任何影响。",
+         "You are invited to help: {kind}, no. {order}, {span}, about {distance} from you. Please "
+         "answer by {until}; you may decline, and it costs you nothing."},
+    [PD_TEMPLATE_OFFER_WITHDRAWN] = {"offer_withdrawn",
+                                     "单号 {order} 的邀请已结束，您不用前往。感谢您的热心！",
+                                     "The invitation to no. {order} has ended; you need not come. "
+                                     "Thank you for being ready to help."},
+    [PD_TEMPLATE_BOOKED] =
+        {"booked", "接单成功：{kind}，单号 {order}，{span}。如不能前往，请尽早告知。",
+         "You have it: {kind}, no. {order}, {span}. If you cannot come, please say so early."},
+    [PD_TEMPLATE_HELP_FOUND] = {"help_found",
+                                "单号 {order} 已有志愿者接单，服务时间 {span}。",
+                                "A volunteer will come for no. {order}: {span}."},
+    [PD_TEMPLATE_HELPER_LOST] =
+        {"helper_lost", "单号 {order} 的一位志愿者不能前来，我们正在为您另找一位。",
+         "A volunteer for no. {order} cannot come; we are looking for another."},
+    [PD_TEMPLATE_START_REMINDER] =
+        {"start_reminder", "提醒：单号 {order} 的服务 {span}，请按时前往。如不能前往，请马上告知。",
+         "Reminder: no. {order} takes place {span}. If you cannot come, please say so now."},
+    [PD_TEMPLATE_FINISH_REMINDER] =
+        {"finish_reminder", "单号 {order} 的服务预计已结束（{span}），结束后请登记完成。",
+         "No. {order} should be over by now ({span}); please record the end of your service."},
+    [PD_TEMPLATE_CONFIRM_REQUEST] = {"confirm_request",
+                                     "单号 {order} 的服务已完成，请确认并评价。",
+                                     "The service for no. {order} is done; please confirm and rate "
+                                     "it."},
+    [PD_TEMPLATE_CONFIRM_REMINDER] =
+        {"confirm_reminder", "单号 {order} 的服务还没有确认。请确认，志愿者的时长才能记入。",
+         "No. {order} is not confirmed yet. Please confirm it, so that the volunteer's hours "
+         "count."},
+    [PD_TEMPLATE_POINTS] =
+        {"points", "单号 {order} 的服务已记入：时长 {minutes} 分钟，积分 {points} 分。感谢您！",
+         "Recorded for no. {order}: {minutes} minutes, {points} points. Thank you!"},
+    [PD_TEMPLATE_STAR] = {"star",
+                          "祝贺您！累计志愿服务 {hours} 小时，成为{star}星志愿者。",
+                          "Congratulations! {hours} hours of service: you are a volunteer of "
+                          "{star} stars."},
+    [PD_TEMPLATE_UNFILLED] =
+        {"unfilled", "很抱歉，单号 {order}（{span}）没有找到志愿者。您可以换个时间再次下单。",
+         "We are sorry: nobody was found for no. {order} ({span}). You may ask again for another "
+         "time."},
+    [PD_TEMPLATE_ESCALATED] =
+        {"escalated", "单号 {order}（{kind}，{span}，需要 {need} 人）尚未找齐志愿者，请协调。",
+         "No. {order} ({kind}, {span}, {need} needed) still lacks volunteers; please step in."},
+    [PD_TEMPLATE_CANCELLED] =
+        {"cancelled", "单号 {order}（{span}）已取消，您不用前往。感谢您！",
+         "No. {order} ({span}) was cancelled; you need not come. Thank you."},
+    [PD_TEMPLATE_HELD] =
+        {"held",
+         "单号 {order} 的 {minutes} 分钟、{points} 分需要另一人核实，最迟{until}。",
+         "{minutes} minutes and {points} points for no. {order} wait for a second person to check "
+         "them, until {until} at the latest."},
+};
+
+static const struct template kinds[] = {
+    [PD_ORDER_KIND_UNSPECIFIED] = {"", "服务", "request"},
+    [PD_ORDER_KIND_WISH] = {"", "微心愿", "wish"},
+    [PD_ORDER_KIND_APPEAL] = {"", "微诉求", "appeal"},
+    [PD_ORDER_KIND_REPORT] = {"", "随手拍", "report"},
+    [PD_ORDER_KIND_WORK] = {"", "微改造", "small works"},
+    [PD_ORDER_KIND_VISIT] = {"", "一对一", "visit"},
+    [PD_ORDER_KIND_MENU] = {"", "点单服务", "service from the menu"},
+    [PD_ORDER_KIND_EMERGENCY] = {"", "应急服务", "emergency"},
+};
+
+static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+
+enum language { ZH, EN };
+
+/* A text in the making. */
+struct writer {
+  const struct notification_message *message;
+  char *text;
+  size_t used;
+  enum language language;
+  int32_t zone_min;
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct writer *to, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  size_t room = NOTIFICATION_TEXT_MAX - to->used;
+  int length = vsnprintf(to->text + to->used, room, format, args);
+  va_end(args);
+  pd_assert(length >= 0 && (size_t)length < room);
+  to->used += (size_t)length;
+}
+
+static void put_clock(struct writer *to, int64_t time_ms) {
+  int64_t minutes = time_ms / PD_MINUTE_MS - (time_ms % PD_MINUTE_MS < 0) + to->zone_min;
+  int64_t minute = minutes % 1440;
+  if (minute < 0) minute += 1440;
+  put(to, "%02d:%02d", (int)(minute / 60), (int)(minute % 60));
+}
+
+static void put_time(struct writer *to, int64_t time_ms) {
+  struct pd_date date = pd_date_of(time_ms, to->zone_min);
+  pd_assert(date.month >= 1 && date.month <= 12);
+  if (to->language == ZH) put(to, "%d月%d日", date.month, date.day);
+  else put(to, "%d %s ", date.day, months[date.month - 1]);
+  put_clock(to, time_ms);
+}
+
+/* From start to end; the day once, if it is the same. */
+static void put_span(struct writer *to) {
+  const struct notification_message *message = to->message;
+  struct pd_date start = pd_date_of(message->start_ms, to->zone_min);
+  struct pd_date end = pd_date_of(message->end_ms, to->zone_min);
+  put_time(to, message->start_ms);
+  put(to, to->language == ZH ? "至" : " to ");
+  bool same = start.year == end.year && start.month == end.month && start.day == end.day;
+  if (same) put_clock(to, message->end_ms);
+  else put_time(to, message->end_ms);
+}
+
+static void put_kind(struct writer *to) {
+  unsigned kind = (unsigned)to->message->kind;
+  if (kind >= sizeof kinds / sizeof kinds[0]) kind = PD_ORDER_KIND_UNSPECIFIED;
+  put(to, "%s", to->language == ZH ? kinds[kind].zh : kinds[kind].en);
+}
+
+/* Rounded to 100 m from 1 km on. */
+static void put_distance(struct writer *to) {
+  uint64_t metres = to->message->distance_m;
+  uint64_t hundreds = (metres + 50) / 100;
+  if (metres < 950) put(to, to->language == ZH ? " %" PRIu64 " 米" : "%" PRIu64 " m", metres);
+  else
+    put(to, to->language == ZH ? " %" PRIu64 ".%" PRIu64 " 公里" : "%" PRIu64 ".%" PRIu64 " km",
+        hundreds / 10, hundreds % 10);
+}
+
+static void put_order(struct writer *to) { put(to, "%" PRIu64, to->message->order); }
+static void put_until(struct writer *to) { put_time(to, to->message->until_ms); }
+static void put_need(struct writer *to) { put(to, "%u", (unsigned)to->message->need); }
+static void put_minutes(struct writer *to) { put(to, "%" PRId64, to->message->minutes); }
+static void put_points(struct writer *to) { put(to, "%" PRId64, to->message->points); }
+static void put_hours(struct writer *to) { put(to, "%" PRId64, to->message->minutes / 60); }
+
+static void put_star(struct writer *to) {
+  static const char *const zh[] = {"零", "一", "二", "三", "四", "五"};
+  uint32_t star = to->message->star;
+  if (to->language == ZH && star < sizeof zh / sizeof zh[0]) put(to, "%s", zh[star]);
+  else put(to, "%u", (unsigned)star);
+}
+
+static const struct {
+  const char *word;
+  void (*put)(struct writer *to);
+} words[] = {
+    {"{order}", put_order},     {"{kind}", put_kind},       {"{span}", put_span},
+    {"{until}", put_until},     {"{need}", put_need},       {"{distance}", put_distance},
+    {"{minutes}", put_minutes}, {"{points}", put_points},   {"{hours}", put_hours},
+    {"{star}", put_star},
+};
+
+/* Fill in the word that stands here; its length. */
+static size_t put_word(struct writer *to, const char *at) {
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+    size_t length = strlen(words[i].word);
+    if (strncmp(at, words[i].word, length) != 0) continue;
+    words[i].put(to);
+    return length;
+  }
+  pd_assert(false); /* the table names a word that does not exist */
+  return 0;
+}
+
+static void write_text(struct writer *to, const char *pattern) {
+  to->text[0] = '\0';
+  while (*pattern != '\0') {
+    if (*pattern == '{') {
+      pattern += put_word(to, pattern);
+      continue;
+    }
+    size_t plain = strcspn(pattern, "{");
+    put(to, "%.*s", (int)plain, pattern);
+    pattern += plain;
+  }
+}
+
+static const struct template *row_of(enum pd_template template) {
+  unsigned number = (unsigned)template;
+  if (number >= TEMPLATE_COUNT) number = PD_TEMPLATE_UNSPECIFIED;
+  pd_assert(templates[number].name != NULL);
+  return &templates[number];
+}
+
+const char *notification_template_name(enum pd_template template) { return row_of(template)->name; }
+
+void notification_render(const struct notification_message *message, int32_t zone_min,
+                         struct notification_text *text) {
+  const struct template *row = row_of(message->template);
+  struct writer zh = {
+      .message = message, .text = text->zh, .language = ZH, .zone_min = zone_min};
+  struct writer en = {
+      .message = message, .text = text->en, .language = EN, .zone_min = zone_min};
+  write_text(&zh, row->zh);
+  write_text(&en, row->en);
+}
