@@ -1,0 +1,36 @@
+/* door - where commands come in: four local sockets, each with its own file permissions and its own principal.
+ *
+ * For each command the door adds what a core must not make up: the principal that the transport gave, keyed hashes of the
+ * idempotency key and the body, a fresh id, and the personal texts sealed under the person's key.  A command may have to wait
+ * here: until the key of a person is durable in the vault, or until intake has consumed the event that the client has seen.
+ * Erased people's keys are destroyed here too, after person_erased is committed, and again at every start.
+ */
+#ifndef INTAKE_DOOR_H
+#define INTAKE_DOOR_H
+
+#include "common/io/shell.h"
+
+struct door;
+
+/* Make the door; nothing is bound yet.  PD_EIO without memory; PD_EINVAL for a bad vault_redis. */
+enum pd_err door_open(struct pd_shell *shell, struct door **door) PD_MUST_USE;
+
+/* Bind the sockets and let commands in; go on after a fence. */
+void door_lead(struct door *door);
+
+/* Commands that waited, and sockets that were paused because the turn was full. */
+void door_round(struct door *door);
+
+/* A reply may leave. */
+void door_reply(struct door *door, uint64_t token, const uint8_t *bytes, size_t size);
+
+/* An event was emitted, or an entry committed: what erasures wait for. */
+void door_emitted(struct door *door, const struct pd_event *event);
+void door_committed(struct door *door, const struct pd_packed *packed);
+
+/* Why commands cannot be taken, or NULL. */
+const char *door_unready(struct door *door);
+
+void door_close(struct door *door);
+
+#endif
