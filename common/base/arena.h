@@ -1,8 +1,9 @@
 /* arena - memory that is taken once.
  *
- * Bytes are handed out in order, zeroed and aligned, and are never given back one by one.  There are two uses:
- *   - a core's state: reserved at init, never grown; the part after pd_arena_begin_image() holds no pointers, so it can be
- *     hashed, written to a snapshot and read back as it stands;
+ * Bytes are handed out in order, zeroed and aligned, and are never given back one by one.  There
+ * are two uses:
+ *   - a core's state: reserved at init, never grown; the part after pd_arena_begin_image() holds no
+ *     pointers, so it can be hashed, written to a snapshot and read back as it stands;
  *   - a batch: everything that lives as long as one turn; pd_arena_reset() at its end.
  */
 #ifndef PD_BASE_ARENA_H
@@ -36,6 +37,7 @@ void pd_arena_begin_image(struct pd_arena *arena);
 /* The image: its first byte and its length. */
 uint8_t *pd_arena_image(const struct pd_arena *arena, size_t *length);
 
-#define PD_ARENA_ARRAY(arena, type, count) ((type *)pd_arena_alloc((arena), sizeof(type) * (size_t)(count)))
+#define PD_ARENA_ARRAY(arena, type, count) \
+  ((type *)pd_arena_alloc((arena), sizeof(type) * (size_t)(count)))
 
 #endif

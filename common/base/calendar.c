@@ -31,8 +31,9 @@ uint32_t pd_week_hour(int64_t time_ms, int32_t zone_min) {
   return (uint32_t)((local_minute(time_ms, zone_min) - monday * DAY_MIN) / 60);
 }
 
-/* Days since 1970-01-01 of a date in the proleptic Gregorian calendar, and back: H. Hinnant, "chrono-Compatible Low-Level
- * Date Algorithms".  Years there begin in March, so that the leap day is the last; an era has 400 years. */
+/* Days since 1970-01-01 of a date in the proleptic Gregorian calendar, and back: H. Hinnant,
+ * "chrono-Compatible Low-Level Date Algorithms".  Years there begin in March, so that the leap day
+ * is the last; an era has 400 years. */
 static int64_t day_of(struct pd_date date) {
   int64_t year = (int64_t)date.year - (date.month <= 2 ? 1 : 0);
   int64_t era = floor_div(year, 400), of_era = year - era * 400;
@@ -69,9 +70,10 @@ int64_t pd_date_ms(struct pd_date date, int32_t zone_min) {
   return day_of(date) * PD_DAY_MS - zone_min * PD_MINUTE_MS;
 }
 
-/* A lunar year in a word.  Bits 0-3: the month that a leap month follows, 0 if none does; bits 15-4: months 1-12 have 30
- * days (else 29); bit 16: so has the leap month; bits 17-22: days from January 1st to the Spring Festival.  The dates are
- * those of GB/T 33661: new moons and solar terms at UTC+8, month 11 holds the winter solstice. */
+/* A lunar year in a word.  Bits 0-3: the month that a leap month follows, 0 if none does; bits
+ * 15-4: months 1-12 have 30 days (else 29); bit 16: so has the leap month; bits 17-22: days from
+ * January 1st to the Spring Festival.  The dates are those of GB/T 33661: new moons and solar terms
+ * at UTC+8, month 11 holds the winter solstice. */
 #define LUNAR_FIRST 2020
 #define LUNAR_LAST 2050
 static const uint32_t lunar_years[LUNAR_LAST - LUNAR_FIRST + 1] = {
@@ -91,7 +93,8 @@ static int32_t month_days(uint32_t word, int32_t month, bool leap) {
   return 29 + (int32_t)(word >> bit & 1);
 }
 
-/* Find the month that holds a day of the lunar year, counted from 0; false if the year has ended before. */
+/* Find the month that holds a day of the lunar year, counted from 0; false if the year has ended
+ * before. */
 static bool find_month(uint32_t word, int64_t day, struct pd_lunar *lunar) {
   int32_t leap_month = (int32_t)(word & 15);
   for (int32_t month = 1; month <= 12; month++) {
@@ -168,7 +171,8 @@ bool pd_zone_parse(const char *text, int32_t *zone_min) {
   if (strcmp(text, "Z") == 0) return *zone_min = 0, true;
   const char *at = text + 1;
   if (text[0] != '+' && text[0] != '-') return false;
-  if (!read_digits(&at, 2, &hours) || !skip(&at, ':') || !read_digits(&at, 2, &minutes)) return false;
+  if (!read_digits(&at, 2, &hours) || !skip(&at, ':') || !read_digits(&at, 2, &minutes))
+    return false;
   if (*at != 0 || hours > 23 || minutes > 59) return false;
   *zone_min = (hours * 60 + minutes) * (text[0] == '-' ? -1 : 1);
   return true;
@@ -202,7 +206,8 @@ char *pd_time_text(int64_t time_ms, int32_t zone_min, char *text) {
   int64_t zone = clamp(zone_min, 1 - DAY_MIN, DAY_MIN - 1), away = zone < 0 ? -zone : zone;
   int64_t first = day_of((struct pd_date){.year = 0, .month = 1, .day = 1}) * PD_DAY_MS;
   int64_t last = day_of((struct pd_date){.year = 10000, .month = 1, .day = 1}) * PD_DAY_MS - 1;
-  int64_t local = clamp(clamp(time_ms, first - PD_DAY_MS, last + PD_DAY_MS) + zone * PD_MINUTE_MS, first, last);
+  int64_t local =
+      clamp(clamp(time_ms, first - PD_DAY_MS, last + PD_DAY_MS) + zone * PD_MINUTE_MS, first, last);
   struct pd_date date = date_of(floor_div(local, PD_DAY_MS));
   int64_t second = floor_div(local, 1000) - floor_div(local, PD_DAY_MS) * (PD_DAY_MS / 1000);
   char *at = write_digits(text, date.year, 4);

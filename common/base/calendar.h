@@ -36,8 +36,8 @@ bool pd_date_valid(struct pd_date date);
 /* The local midnight with which a valid date begins. */
 int64_t pd_date_ms(struct pd_date date, int32_t zone_min);
 
-/* Chinese lunar dates of the lunar years 2020..2050 (2020-01-25 .. 2051-02-10) from a table (one word a year, by
- * GB/T 33661); false outside.  leap: 1 if the day is in a leap month, else 0. */
+/* Chinese lunar dates of the lunar years 2020..2050 (2020-01-25 .. 2051-02-10) from a table (one
+ * word a year, by GB/T 33661); false outside.  leap: 1 if the day is in a leap month, else 0. */
 struct pd_lunar {
   int32_t year;
   int32_t month;
@@ -46,12 +46,12 @@ struct pd_lunar {
 };
 bool pd_lunar_of(struct pd_date date, struct pd_lunar *lunar);
 
-/* "2025-03-01T00:59:46+08:00", "...Z" (RFC 3339), with or without seconds and fraction, which is cut to milliseconds; false
- * if it is anything else, a day that does not exist or a leap second. */
+/* "2025-03-01T00:59:46+08:00", "...Z" (RFC 3339), with or without seconds and fraction, which is
+ * cut to milliseconds; false if it is anything else, a day that does not exist or a leap second. */
 bool pd_time_parse(const char *text, int64_t *time_ms);
 
-/* The same with seconds, into room for PD_TIME_TEXT bytes; returns text.  Times outside the years 0..9999 become the
- * nearest one inside, zones beyond 23:59 likewise. */
+/* The same with seconds, into room for PD_TIME_TEXT bytes; returns text.  Times outside the years
+ * 0..9999 become the nearest one inside, zones beyond 23:59 likewise. */
 #define PD_TIME_TEXT 32
 char *pd_time_text(int64_t time_ms, int32_t zone_min, char *text);
 

@@ -1,7 +1,8 @@
 /* err - what can go wrong outside, and what must never go wrong inside.
  *
- * A function that can fail for a reason of the outside world returns an enum pd_err by value; the caller must use it.
- * A promise broken by our own code is no error: pd_assert ends the process, in production too.
+ * A function that can fail for a reason of the outside world returns an enum pd_err by value; the
+ * caller must use it.  A promise broken by our own code is no error: pd_assert ends the process, in
+ * production too.
  */
 #ifndef PD_BASE_ERR_H
 #define PD_BASE_ERR_H
@@ -39,6 +40,7 @@ enum pd_exit {
 /* Print where and what, then abort. */
 _Noreturn void pd_assert_failed(const char *what, const char *file, int line);
 
-#define pd_assert(condition) ((condition) ? (void)0 : pd_assert_failed(#condition, __FILE__, __LINE__))
+#define pd_assert(condition) \
+  ((condition) ? (void)0 : pd_assert_failed(#condition, __FILE__, __LINE__))
 
 #endif

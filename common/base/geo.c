@@ -86,7 +86,8 @@ static struct pd_lonlat convert(struct pd_lonlat place, shift to) {
   return is_shifted(from) ? lonlat_of(to(from)) : place;
 }
 
-/* Every step divides the error by about a thousand: the shift changes by a metre or two in a kilometre. */
+/* Every step divides the error by about a thousand: the shift changes by a metre or two in a
+ * kilometre. */
 static struct pd_lonlat convert_back(struct pd_lonlat place, shift to) {
   struct degrees shifted = degrees_of(place), found = shifted;
   for (int step = 0; step < 4; step++) {

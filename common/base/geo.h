@@ -29,9 +29,10 @@ struct pd_box {
 /* On the earth? */
 bool pd_geo_valid(struct pd_lonlat place);
 
-/* Convert between datums, places on the earth only.  The way back is found by fixed-point steps, to far less than 1 mm, so
- * that rounding to 1e-7 degree (11 mm) is all that is lost.  GCJ-02 and BD-09 are shifted only within the published box
- * (72.004..137.8347 E, 0.8293..55.8271 N of WGS-84); elsewhere they are WGS-84. */
+/* Convert between datums, places on the earth only.  The way back is found by fixed-point steps, to
+ * far less than 1 mm, so that rounding to 1e-7 degree (11 mm) is all that is lost.  GCJ-02 and
+ * BD-09 are shifted only within the published box (72.004..137.8347 E, 0.8293..55.8271 N of
+ * WGS-84); elsewhere they are WGS-84. */
 struct pd_lonlat pd_geo_gcj02_to_wgs84(struct pd_lonlat place);
 struct pd_lonlat pd_geo_wgs84_to_gcj02(struct pd_lonlat place);
 struct pd_lonlat pd_geo_bd09_to_wgs84(struct pd_lonlat place);
@@ -44,8 +45,8 @@ double pd_geo_distance_m(struct pd_lonlat a, struct pd_lonlat b);
 struct pd_square pd_geo_square(struct pd_lonlat place);
 struct pd_lonlat pd_geo_center(struct pd_square square);
 
-/* A box of nothing; grow it by places; widen it by metres (at least, never past the poles or 180 E; nothing stays nothing);
- * is a place in it, edges included?  No box crosses 180 E. */
+/* A box of nothing; grow it by places; widen it by metres (at least, never past the poles or 180 E;
+ * nothing stays nothing); is a place in it, edges included?  No box crosses 180 E. */
 struct pd_box pd_box_empty(void);
 void pd_box_add(struct pd_box *box, struct pd_lonlat place);
 struct pd_box pd_box_widened(struct pd_box box, double metres);

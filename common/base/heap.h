@@ -1,8 +1,8 @@
-/* heap - a queue of timers for cores: a binary heap of (when, what) in the arena's image, with the place of each `what`
- * remembered, so that a timer can be moved or taken out.
+/* heap - a queue of timers for cores: a binary heap of (when, what) in the arena's image, with the
+ * place of each `what` remembered, so that a timer can be moved or taken out.
  *
- * `what` is an index below the capacity given at init, and has at most one timer.  Equal times come out in order of `what`:
- * the order never depends on history.
+ * `what` is an index below the capacity given at init, and has at most one timer.  Equal times come
+ * out in order of `what`: the order never depends on history.
  */
 #ifndef PD_BASE_HEAP_H
 #define PD_BASE_HEAP_H

@@ -1,7 +1,8 @@
 /* limits - how much one shard may hold; one list, equal in every daemon, checked only in decide.
  *
- * A core sizes its tables from this list at init, so that apply always has room.  A command that would go over a limit is
- * refused with CODE_FULL; a decision that would is an event with REASON_FULL.
+ * A core sizes its tables from this list at init, so that apply always has room.  A command that
+ * would go over a limit is refused with CODE_FULL; a decision that would is an event with
+ * REASON_FULL.
  */
 #ifndef PD_BASE_LIMITS_H
 #define PD_BASE_LIMITS_H
@@ -23,7 +24,8 @@ struct pd_limits {
   uint32_t messages;    /* waiting for delivery */
 };
 
-/* A whole district: 262,144 persons, 1,024 sites, 4,096 teams, 16,384 orders of up to 64 slots, 1,048,576 keys. */
+/* A whole district: 262,144 persons, 1,024 sites, 4,096 teams, 16,384 orders of up to 64 slots,
+ * 1,048,576 keys. */
 extern const struct pd_limits pd_limits_district;
 
 /* Small enough for a unit test or a simulated shard: 512 persons, 64 orders. */

@@ -48,7 +48,8 @@ static uint64_t map_find(const struct pd_map *map, uint64_t key) {
 
 static uint64_t idmap_find(const struct pd_idmap *map, const struct pd_id *key) {
   uint64_t at = id_hash(key) & map->mask;
-  while (map->slots[at].value != 0 && !pd_id_equal(&map->slots[at].key, key)) at = (at + 1) & map->mask;
+  while (map->slots[at].value != 0 && !pd_id_equal(&map->slots[at].key, key))
+    at = (at + 1) & map->mask;
   return at;
 }
 
@@ -83,7 +84,8 @@ void pd_idmap_put(struct pd_idmap *map, const struct pd_id *key, uint32_t value)
 bool pd_map_remove(struct pd_map *map, uint64_t key) {
   uint64_t hole = map_find(map, key);
   if (map->slots[hole].value == 0) return false;
-  for (uint64_t next = (hole + 1) & map->mask; map->slots[next].value != 0; next = (next + 1) & map->mask) {
+  for (uint64_t next = (hole + 1) & map->mask; map->slots[next].value != 0;
+       next = (next + 1) & map->mask) {
     uint64_t home = mix(map->slots[next].key) & map->mask;
     if (((next - home) & map->mask) < ((next - hole) & map->mask)) continue;
     map->slots[hole] = map->slots[next];
@@ -97,7 +99,8 @@ bool pd_map_remove(struct pd_map *map, uint64_t key) {
 bool pd_idmap_remove(struct pd_idmap *map, const struct pd_id *key) {
   uint64_t hole = idmap_find(map, key);
   if (map->slots[hole].value == 0) return false;
-  for (uint64_t next = (hole + 1) & map->mask; map->slots[next].value != 0; next = (next + 1) & map->mask) {
+  for (uint64_t next = (hole + 1) & map->mask; map->slots[next].value != 0;
+       next = (next + 1) & map->mask) {
     uint64_t home = id_hash(&map->slots[next].key) & map->mask;
     if (((next - home) & map->mask) < ((next - hole) & map->mask)) continue;
     map->slots[hole] = map->slots[next];

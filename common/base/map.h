@@ -1,8 +1,9 @@
 /* map - open addressing with a fixed capacity, for cores.
  *
- * pd_map takes 64-bit keys, pd_idmap 128-bit random ids; both give a 32-bit value (an index into the owner's table).
- * The table stands in the arena's image and holds no pointer; deletion shifts back, so there are no tombstones and the same
- * operations always leave the same bytes.  At most `capacity` keys at once, kept under 2/3 of the slots: the caller counts.
+ * pd_map takes 64-bit keys, pd_idmap 128-bit random ids; both give a 32-bit value (an index into
+ * the owner's table).  The table stands in the arena's image and holds no pointer; deletion shifts
+ * back, so there are no tombstones and the same operations always leave the same bytes.  At most
+ * `capacity` keys at once, kept under 2/3 of the slots: the caller counts.
  */
 #ifndef PD_BASE_MAP_H
 #define PD_BASE_MAP_H

@@ -2,7 +2,8 @@
 
 #include "common/base/err.h"
 
-/* Links are kept as distances, so that zeroed memory is the chain 0, 1, 2 ... in which every entry is free. */
+/* Links are kept as distances, so that zeroed memory is the chain 0, 1, 2 ... in which every entry
+ * is free. */
 #define TAKEN UINT32_MAX
 
 static uint32_t successor(const struct pd_pool *pool, uint32_t entry) {

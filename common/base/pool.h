@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 struct pd_pool {
-  uint32_t *next;  /* chain of free entries; next[capacity] is its head; zeroed memory: all are free */
+  /* chain of free entries; next[capacity] is its head; zeroed memory: all are free */
+  uint32_t *next;
   uint64_t *taken; /* how many are in use */
   uint64_t capacity;
 };

@@ -29,7 +29,8 @@ uint64_t pd_rng_next(struct pd_rng *rng) {
 
 uint64_t pd_rng_below(struct pd_rng *rng, uint64_t limit) {
   pd_assert(limit > 0);
-  uint64_t uneven = (UINT64_MAX - limit + 1) % limit; /* 2^64 mod limit: that many would be too many */
+  /* 2^64 mod limit: that many would be too many */
+  uint64_t uneven = (UINT64_MAX - limit + 1) % limit;
   for (;;) {
     uint64_t drawn = pd_rng_next(rng);
     if (drawn >= uneven) return drawn % limit;

@@ -1,4 +1,5 @@
-/* rng - seeded pseudo-random numbers (xoshiro256**) for the simulator, tests and tools; never for ids or keys. */
+/* rng - seeded pseudo-random numbers (xoshiro256**) for the simulator, tests and tools; never for
+ * ids or keys. */
 #ifndef PD_BASE_RNG_H
 #define PD_BASE_RNG_H
 

@@ -2,7 +2,8 @@
 
 #include <stdint.h>
 
-/* How many bytes the sequence has that begins with this one, and the least character it may stand for; 0: none. */
+/* How many bytes the sequence has that begins with this one, and the least character it may stand
+ * for; 0: none. */
 static size_t sequence_length(uint8_t lead, uint32_t *least) {
   if (lead < 0x80) return *least = 0, 1;
   if (lead >= 0xC2 && lead <= 0xDF) return *least = 0x80, 2;

@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-/* protobuf-c cuts strings at NUL and keeps bad UTF-8, so strings are checked on the wire's bytes, before it sees them.  The
- * contract nests at most this deep: Reply > Refusal, Entry > Item > Event > body > part. */
+/* protobuf-c cuts strings at NUL and keeps bad UTF-8, so strings are checked on the wire's bytes,
+ * before it sees them.  The contract nests at most this deep: Reply > Refusal, Entry > Item > Event
+ * > body > part. */
 #define NESTING_MAX 6
 
 struct frame {
@@ -43,14 +44,18 @@ static bool step(struct frame *in, struct frame *inner) {
   if (!varint(in, &length) || length > (uint64_t)(in->end - in->at)) return false;
   const uint8_t *start = in->at;
   in->at += length;
-  const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(in->type, (unsigned)(tag >> 3));
+  const ProtobufCFieldDescriptor *field =
+      protobuf_c_message_descriptor_get_field(in->type, (unsigned)(tag >> 3));
   if (field == NULL) return true;
-  if (field->type == PROTOBUF_C_TYPE_STRING) return pd_utf8_valid((const char *)start, (size_t)length);
-  if (field->type == PROTOBUF_C_TYPE_MESSAGE) *inner = (struct frame){field->descriptor, start, in->at};
+  if (field->type == PROTOBUF_C_TYPE_STRING)
+    return pd_utf8_valid((const char *)start, (size_t)length);
+  if (field->type == PROTOBUF_C_TYPE_MESSAGE)
+    *inner = (struct frame){field->descriptor, start, in->at};
   return true;
 }
 
-static bool strings_valid(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, size_t size) {
+static bool strings_valid(const ProtobufCMessageDescriptor *type, const uint8_t *bytes,
+                          size_t size) {
   struct frame stack[NESTING_MAX] = {{type, bytes, bytes + size}};
   for (int depth = 0; depth >= 0;) {
     if (stack[depth].at == stack[depth].end) {
@@ -72,9 +77,10 @@ static void arena_free(void *arena, void *block) {
   (void)block;
 }
 
-static ProtobufCMessage *unpack(struct pd_arena *arena, const ProtobufCMessageDescriptor *type, const uint8_t *bytes,
-                                size_t size) {
-  ProtobufCAllocator allocator = {.alloc = arena_alloc, .free = arena_free, .allocator_data = arena};
+static ProtobufCMessage *unpack(struct pd_arena *arena, const ProtobufCMessageDescriptor *type,
+                                const uint8_t *bytes, size_t size) {
+  ProtobufCAllocator allocator = {
+      .alloc = arena_alloc, .free = arena_free, .allocator_data = arena};
   return protobuf_c_message_unpack(type, &allocator, size, bytes);
 }
 

@@ -1,10 +1,11 @@
 /* core - what a service's core is, and how it speaks.
  *
- * A core is a deterministic state machine: no I/O, no clock, no randomness, no memory after init.  The shell (or the
- * simulator) hands it committed facts and inputs; it answers with events through an outbox:
+ * A core is a deterministic state machine: no I/O, no clock, no randomness, no memory after init.
+ * The shell (or the simulator) hands it committed facts and inputs; it answers with events through
+ * an outbox:
  *
- *     pd_core.apply(self, event)          fold one fact, its own or another log's; total, cannot fail
- *     pd_core.decide(self, input, out)    answer one input with events, an acknowledgement or a refusal
+ *     pd_core.apply(self, event)          fold one fact, its own or another log's; total
+ *     pd_core.decide(self, input, out)    answer one input: events, an acknowledgement, a refusal
  *
  * Invariants:
  *     - an input event is applied first, then handed to decide;
@@ -91,9 +92,11 @@ struct pd_core {
   enum pd_log log;
   uint32_t inputs;  /* PD_LOG_BIT()s of the logs it consumes */
 
-  /* Build the state in a zeroed arena.  First the handles (pointers, policy), then pd_arena_begin_image(), then the tables.
-   * The same limits always give the same layout.  policy: the service's own struct, or NULL for its defaults. */
-  void *(*init)(struct pd_arena *arena, const struct pd_limits *limits, const struct pd_shard *shard, const void *policy);
+  /* Build the state in a zeroed arena.  First the handles (pointers, policy), then
+   * pd_arena_begin_image(), then the tables.  The same limits always give the same layout.  policy:
+   * the service's own struct, or NULL for its defaults. */
+  void *(*init)(struct pd_arena *arena, const struct pd_limits *limits,
+                const struct pd_shard *shard, const void *policy);
   void (*apply)(void *self, const struct pd_event *event);
   void (*decide)(void *self, const struct pd_input *input, struct pd_outbox *out);
 
@@ -126,26 +129,32 @@ struct pd_outbox {
   uint64_t answered;     /* the command at hand got its answer */
 };
 
-void pd_outbox_init(struct pd_outbox *out, const struct pd_core *core, void *self, uint32_t shard, struct pd_sink sink);
+/* An outbox of a core that was just made: seq begins at 1.  self is the core's state. */
+void pd_outbox_init(struct pd_outbox *out, const struct pd_core *core, void *self, uint32_t shard,
+                    struct pd_sink sink);
 
-/* Hand one input to the core: sets `input`, calls decide.  Asserts that a command got exactly one answer. */
+/* Hand one input to the core: sets `input`, calls decide.  Asserts that a command got exactly one
+ * answer. */
 void pd_outbox_decide(struct pd_outbox *out, const struct pd_input *input);
 
 /* Note an event of the own log that was replayed, so that seq and prev go on from it. */
 void pd_outbox_note(struct pd_outbox *out, const struct pd_event *event);
 
-/* Say one event: fill in log, seq, prev, time, cause, origin, shard and trace; apply it; hand it to the sink. */
+/* Say one event: fill in log, seq, prev, time, cause, origin, shard and trace; apply it; hand it to
+ * the sink. */
 void pd_emit(struct pd_outbox *out, struct pd_event *event);
 
-/* Grant the command at hand; its position is the first event emitted for it.  id and person may be 0 and NULL. */
+/* Grant the command at hand; its position is the first event emitted for it.  id and person may be
+ * 0 and NULL. */
 void pd_grant(struct pd_outbox *out, uint64_t id, const struct pd_id *person);
 
 /* Repeat the answer of the first time: seq of the first event that the command had then. */
 void pd_grant_again(struct pd_outbox *out, uint64_t seq, uint64_t id, const struct pd_id *person);
 
-/* Refuse the command at hand.  Nothing may have been emitted for it.  All texts are literals or outlive the call. */
-void pd_refuse(struct pd_outbox *out, enum pd_code code, const char *field, const char *rule, const char *next,
-               const char *zh);
+/* Refuse the command at hand.  Nothing may have been emitted for it.  All texts are literals or
+ * outlive the call. */
+void pd_refuse(struct pd_outbox *out, enum pd_code code, const char *field, const char *rule,
+               const char *next, const char *zh);
 
 /* The id in a bytes field. */
 #define PD_ID(field) pd_id_from((field).data, (field).len)

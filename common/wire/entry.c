@@ -20,8 +20,9 @@ enum {
 };
 
 static const char *const log_names[PD_LOGS] = {
-    [PD_LOG_UNSPECIFIED] = "unknown",   [PD_LOG_INTAKE] = "intake", [PD_LOG_MATCHING] = "matching",
-    [PD_LOG_SCHEDULING] = "scheduling", [PD_LOG_POINTS] = "points", [PD_LOG_NOTIFICATION] = "notification",
+    [PD_LOG_UNSPECIFIED] = "unknown", [PD_LOG_INTAKE] = "intake",
+    [PD_LOG_MATCHING] = "matching",   [PD_LOG_SCHEDULING] = "scheduling",
+    [PD_LOG_POINTS] = "points",       [PD_LOG_NOTIFICATION] = "notification",
 };
 
 const char *pd_log_name(unsigned log) { return log_names[log < PD_LOGS ? log : 0]; }
@@ -97,7 +98,8 @@ void pd_pack_event(struct pd_packer *packer, const struct pd_event *event) {
   packer->events++;
 }
 
-void pd_pack_end(struct pd_packer *packer, const struct pd_entry_head *head, struct pd_packed *packed) {
+void pd_pack_end(struct pd_packer *packer, const struct pd_entry_head *head,
+                 struct pd_packed *packed) {
   uint8_t front[PD_ENTRY_HEAD], *at = front;
   *at++ = TAG_SHARD;
   at = put_varint(at, head->shard);
@@ -120,7 +122,8 @@ void pd_pack_end(struct pd_packer *packer, const struct pd_entry_head *head, str
   uint8_t *bytes = packer->memory + PD_ENTRY_HEAD - length;
   memcpy(bytes, front, length);
   size_t size = packer->used - PD_ENTRY_HEAD + length;
-  *packed = (struct pd_packed){.bytes = bytes, .size = size, .head = *head, .hash = pd_hash_of(bytes, size)};
+  *packed = (struct pd_packed){
+      .bytes = bytes, .size = size, .head = *head, .hash = pd_hash_of(bytes, size)};
 }
 
 /* A bounded reader of protobuf bytes. */
@@ -159,7 +162,8 @@ static bool get_head(struct reader *in, struct pd_entry_head *head) {
   struct reader prev;
   if (!get_tagged(in, TAG_SHARD, &shard) || shard > UINT32_MAX) return false;
   if (!get_tagged(in, TAG_LOG, &log) || log == 0 || log >= PD_LOGS) return false;
-  if (!get_tagged(in, TAG_EPOCH, &head->epoch) || !get_tagged(in, TAG_FIRST, &head->first_seq)) return false;
+  if (!get_tagged(in, TAG_EPOCH, &head->epoch) || !get_tagged(in, TAG_FIRST, &head->first_seq))
+    return false;
   if (!get_tagged(in, TAG_LAST, &head->last_seq) || !get_tagged(in, TAG_TIME, &time)) return false;
   if (!get_block(in, TAG_PREV, &prev) || prev.end - prev.at != PD_HASH_BYTES) return false;
   memcpy(head->prev.bytes, prev.at, PD_HASH_BYTES);
@@ -182,7 +186,8 @@ static bool get_item(struct reader *in, struct pd_entry_item *found) {
   *found = (struct pd_entry_item){.log = PD_LOG_UNSPECIFIED};
   if (!get_block(in, TAG_ITEM, &outer) || outer.at == outer.end) return false;
   if (*outer.at == TAG_ITEM_MARK)
-    return get_block(&outer, TAG_ITEM_MARK, &inner) && outer.at == outer.end && get_mark(inner, found);
+    return get_block(&outer, TAG_ITEM_MARK, &inner) && outer.at == outer.end &&
+           get_mark(inner, found);
   if (!get_block(&outer, TAG_ITEM_EVENT, &inner) || outer.at != outer.end) return false;
   found->event = inner.at;
   found->size = (size_t)(inner.end - inner.at);

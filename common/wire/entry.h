@@ -1,8 +1,9 @@
-/* entry - the bytes of a log's entries: packed once, hashed, verified, walked (see proto/paidan/v1/entry.proto).
+/* entry - the bytes of a log's entries: packed once, hashed, verified, walked (see
+ * proto/paidan/v1/entry.proto).
  *
- * An entry is written into a buffer that the caller owns.  The items are packed as they happen; the header, whose last
- * fields are known only at the end, is then written in front of them.  Reading is strict: header fields once and in order,
- * then items; anything else is PD_EFORMAT.
+ * An entry is written into a buffer that the caller owns.  The items are packed as they happen; the
+ * header, whose last fields are known only at the end, is then written in front of them.  Reading
+ * is strict: header fields once and in order, then items; anything else is PD_EFORMAT.
  */
 #ifndef PD_WIRE_ENTRY_H
 #define PD_WIRE_ENTRY_H
@@ -65,17 +66,21 @@ void pd_packer_init(struct pd_packer *packer, uint8_t *memory, size_t size);
 void pd_pack_mark(struct pd_packer *packer, enum pd_log log, uint64_t upto);
 void pd_pack_event(struct pd_packer *packer, const struct pd_event *event);
 
-/* Write the header and hash the whole.  The packer's memory must stay as it is while `packed` is in use. */
-void pd_pack_end(struct pd_packer *packer, const struct pd_entry_head *head, struct pd_packed *packed);
+/* Write the header and hash the whole.  The packer's memory must stay as it is while `packed` is in
+ * use. */
+void pd_pack_end(struct pd_packer *packer, const struct pd_entry_head *head,
+                 struct pd_packed *packed);
 
-/* Read the header and check every item's frame; items point into bytes.  PD_EFORMAT, or PD_EBOUNDS when it is too long. */
+/* Read the header and check every item's frame; items point into bytes.  PD_EFORMAT, or PD_EBOUNDS
+ * when it is too long. */
 struct pd_entry_view {
   struct pd_entry_head head;
   const uint8_t *items;
   size_t size;
   uint32_t events;
 };
-enum pd_err pd_entry_open(const uint8_t *bytes, size_t size, struct pd_entry_view *view) PD_MUST_USE;
+enum pd_err pd_entry_open(const uint8_t *bytes, size_t size,
+                          struct pd_entry_view *view) PD_MUST_USE;
 
 /* One item; event bytes point into the entry. */
 struct pd_entry_item {
@@ -88,12 +93,13 @@ struct pd_entry_item {
 /* The next item of an opened entry: *at starts at 0; false at the end. */
 bool pd_entry_next(const struct pd_entry_view *view, size_t *at, struct pd_entry_item *found);
 
-/* Unpack an event into an arena; NULL when it is malformed or does not fit.  body_case is PD_EVENT_NOT_SET for a kind that
- * this program does not know. */
+/* Unpack an event into an arena; NULL when it is malformed or does not fit.  body_case is
+ * PD_EVENT_NOT_SET for a kind that this program does not know. */
 struct pd_event *pd_event_unpack(struct pd_arena *arena, const uint8_t *bytes, size_t size);
 
-/* Unpack any message of the contract from outside into an arena: bounded by the arena, nesting bounded by the contract (it
- * has no recursive message), every string checked as UTF-8 without control characters.  NULL if anything is wrong. */
+/* Unpack any message of the contract from outside into an arena: bounded by the arena, nesting
+ * bounded by the contract (it has no recursive message), every string checked as UTF-8 without
+ * control characters.  NULL if anything is wrong. */
 ProtobufCMessage *pd_unpack_checked(struct pd_arena *arena, const ProtobufCMessageDescriptor *type,
                                     const uint8_t *bytes, size_t size);
 

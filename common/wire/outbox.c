@@ -4,7 +4,8 @@
 /* Protobuf-c has no const strings; nothing writes to a message that is packed. */
 static char *borrow(const char *text) { return (char *)text; }
 
-void pd_outbox_init(struct pd_outbox *out, const struct pd_core *core, void *self, uint32_t shard, struct pd_sink sink) {
+void pd_outbox_init(struct pd_outbox *out, const struct pd_core *core, void *self, uint32_t shard,
+                    struct pd_sink sink) {
   *out = (struct pd_outbox){.core = core, .self = self, .sink = sink, .shard = shard};
 }
 
@@ -24,7 +25,8 @@ void pd_outbox_note(struct pd_outbox *out, const struct pd_event *event) {
   if ((unsigned)event->body_case < PD_EVENT_KINDS) out->last_of_kind[event->body_case] = event->seq;
 }
 
-static void stamp_cause(const struct pd_input *input, struct pd_event *event, struct pd_position *cause) {
+static void stamp_cause(const struct pd_input *input, struct pd_event *event,
+                        struct pd_position *cause) {
   if (input->kind != PD_INPUT_EVENT) return;
   cause->log = input->event->log;
   cause->seq = input->event->seq;
@@ -32,7 +34,8 @@ static void stamp_cause(const struct pd_input *input, struct pd_event *event, st
   event->trace = input->event->trace;
 }
 
-static void stamp_origin(const struct pd_input *input, struct pd_event *event, struct pd_origin *origin) {
+static void stamp_origin(const struct pd_input *input, struct pd_event *event,
+                         struct pd_origin *origin) {
   if (input->kind != PD_INPUT_COMMAND) return;
   const struct pd_request *request = input->request;
   event->trace = request->command->trace;
@@ -61,7 +64,8 @@ void pd_emit(struct pd_outbox *out, struct pd_event *event) {
   out->sink.event(out->sink.context, event);
 }
 
-static void answer_grant(struct pd_outbox *out, uint64_t seq, uint64_t id, const struct pd_id *person, bool duplicate) {
+static void answer_grant(struct pd_outbox *out, uint64_t seq, uint64_t id,
+                         const struct pd_id *person, bool duplicate) {
   pd_assert(out->input->kind == PD_INPUT_COMMAND && !out->answered);
   out->answered = true;
   struct pd_position position = PD_POSITION_INIT;
@@ -89,8 +93,8 @@ void pd_grant_again(struct pd_outbox *out, uint64_t seq, uint64_t id, const stru
   answer_grant(out, seq, id, person, true);
 }
 
-void pd_refuse(struct pd_outbox *out, enum pd_code code, const char *field, const char *rule, const char *next,
-               const char *zh) {
+void pd_refuse(struct pd_outbox *out, enum pd_code code, const char *field, const char *rule,
+               const char *next, const char *zh) {
   pd_assert(out->input->kind == PD_INPUT_COMMAND && !out->answered && out->emitted == 0);
   out->answered = true;
   struct pd_refusal refusal = PD_REFUSAL_INIT;

@@ -1,4 +1,5 @@
-/* The small things that everything stands on: memory, errors, ids, limits, free lists, seeded numbers. */
+/* The small things that everything stands on: memory, errors, ids, limits, free lists, seeded
+ * numbers. */
 #include "common/base/arena.h"
 #include "common/base/err.h"
 #include "common/base/id.h"
@@ -61,7 +62,8 @@ Test(arena, the_image_begins_after_the_handles, .init = setup) {
 Test(err, every_error_has_its_own_phrase) {
   for (int i = 0; i < PD_ERR_COUNT; i++) {
     cr_expect_str_not_empty(pd_err_text((enum pd_err)i));
-    for (int j = 0; j < i; j++) cr_expect_str_neq(pd_err_text((enum pd_err)i), pd_err_text((enum pd_err)j));
+    for (int j = 0; j < i; j++)
+      cr_expect_str_neq(pd_err_text((enum pd_err)i), pd_err_text((enum pd_err)j));
   }
   cr_expect_str_eq(pd_err_text(PD_ERR_COUNT), "unknown error");
   cr_expect_str_eq(pd_err_text((enum pd_err) - 1), "unknown error");
@@ -88,7 +90,8 @@ Test(id, anything_but_32_hexadecimal_digits_is_no_id) {
 
 Test(id, only_sixteen_bytes_are_an_id) {
   const uint8_t bytes[17] = {1, 2, 3};
-  struct pd_id id = pd_id_from(bytes, 16), shorter = pd_id_from(bytes, 15), longer = pd_id_from(bytes, 17);
+  struct pd_id id = pd_id_from(bytes, 16), shorter = pd_id_from(bytes, 15),
+               longer = pd_id_from(bytes, 17);
   cr_expect(id.bytes[0] == 1 && !pd_id_is_zero(&id));
   cr_expect(pd_id_is_zero(&shorter) && pd_id_is_zero(&longer));
 }
@@ -108,7 +111,8 @@ static void expect_sane(const struct pd_limits *limits) {
 Test(limits, both_lists_hold_together) {
   expect_sane(&pd_limits_district);
   expect_sane(&pd_limits_small);
-  cr_expect_geq(pd_limits_district.persons, 250000, "a district registers some 83,000 volunteers, and residents");
+  cr_expect_geq(pd_limits_district.persons, 250000,
+                "a district registers some 83,000 volunteers, and residents");
 }
 
 Test(pool, entries_are_taken_in_order_at_first, .init = setup) {
@@ -175,7 +179,8 @@ Test(rng, the_numbers_are_those_of_the_published_generators) {
   const uint64_t first[] = {11520, 0, 1509978240, 1215971899390074240};
   for (int i = 0; i < 4; i++) cr_expect_eq(pd_rng_next(&rng), first[i]);
   pd_rng_seed(&rng, 1234567);
-  const uint64_t seeded[] = {6457827717110365317u, 3203168211198807973u, 9817491932198370423u, 4593380528125082431u};
+  const uint64_t seeded[] = {6457827717110365317u, 3203168211198807973u, 9817491932198370423u,
+                             4593380528125082431u};
   for (int i = 0; i < 4; i++) cr_expect_eq(rng.state[i], seeded[i]);
 }
 

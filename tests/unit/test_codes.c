@@ -29,10 +29,18 @@ Test(codes, a_division_code_continues_its_district) {
 
 Test(codes, a_division_code_of_another_form_is_refused) {
   const char *const bad[] = {
-      "", "37030200100", "3703020010011", "370302600001", "370302001600", "370302000001", "37030200100a",
-      " 37030200100", "-37030200100",
+      "",
+      "37030200100",
+      "3703020010011",
+      "370302600001",
+      "370302001600",
+      "370302000001",
+      "37030200100a",
+      " 37030200100",
+      "-37030200100",
   };
-  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) cr_expect_not(pd_code12_valid(bad[i], 370302), "%s", bad[i]);
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    cr_expect_not(pd_code12_valid(bad[i], 370302), "%s", bad[i]);
   cr_expect_not(pd_code12_valid("000000001001", 0));
 }
 
@@ -43,7 +51,8 @@ Test(codes, the_examples_of_the_standards_are_valid) {
   cr_expect(pd_credit_code_valid(FIRM));
 }
 
-/* Both check sums are over a prime and no weight is a multiple of it: one wrong character never goes unseen. */
+/* Both check sums are over a prime and no weight is a multiple of it: one wrong character never
+ * goes unseen. */
 Test(codes, one_wrong_digit_in_a_resident_number_is_always_found) {
   for (int i = 0; i < 18; i++) {
     for (char c = '0'; c <= '9'; c++) {

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 
 static struct pd_lonlat place(double lon, double lat) {
-  return (struct pd_lonlat){.lon_e7 = (int32_t)lround(lon * 1e7), .lat_e7 = (int32_t)lround(lat * 1e7)};
+  return (struct pd_lonlat){.lon_e7 = (int32_t)lround(lon * 1e7),
+                            .lat_e7 = (int32_t)lround(lat * 1e7)};
 }
 
 static bool near(struct pd_lonlat a, struct pd_lonlat b, int32_t units) {
@@ -17,20 +18,25 @@ static bool near(struct pd_lonlat a, struct pd_lonlat b, int32_t units) {
 
 static bool same(struct pd_lonlat a, struct pd_lonlat b) { return near(a, b, 0); }
 
-static struct pd_lonlat random_place(struct pd_rng *rng, double west, double south, double east, double north) {
-  double lon = west + (east - west) * pd_rng_unit(rng); /* in two steps: C leaves the order of arguments open */
+static struct pd_lonlat random_place(struct pd_rng *rng, double west, double south, double east,
+                                     double north) {
+  /* in two steps: C leaves the order of arguments open */
+  double lon = west + (east - west) * pd_rng_unit(rng);
   return place(lon, south + (north - south) * pd_rng_unit(rng));
 }
 
 /* Tian'anmen in three datums, as the coordtransform library publishes it. */
 Test(geo, known_places_convert_to_their_published_coordinates) {
   struct pd_lonlat wgs84 = place(116.404, 39.915), gcj02 = pd_geo_wgs84_to_gcj02(wgs84);
-  cr_expect(same(gcj02, place(116.41024449916938, 39.91640428150164)), "%d %d", gcj02.lon_e7, gcj02.lat_e7);
+  cr_expect(same(gcj02, place(116.41024449916938, 39.91640428150164)), "%d %d", gcj02.lon_e7,
+            gcj02.lat_e7);
   struct pd_lonlat bd09 = pd_geo_wgs84_to_bd09(pd_geo_gcj02_to_wgs84(wgs84));
-  cr_expect(near(bd09, place(116.41036949371029, 39.92133699351021), 1), "%d %d", bd09.lon_e7, bd09.lat_e7);
+  cr_expect(near(bd09, place(116.41036949371029, 39.92133699351021), 1), "%d %d", bd09.lon_e7,
+            bd09.lat_e7);
 }
 
-/* What is lost is the rounding to 1e-7 degree on the way there, at most one unit (11 mm) after the way back. */
+/* What is lost is the rounding to 1e-7 degree on the way there, at most one unit (11 mm) after the
+ * way back. */
 Test(geo, every_datum_comes_back_to_within_its_rounding) {
   struct pd_rng rng;
   pd_rng_seed(&rng, 1);
@@ -57,13 +63,15 @@ Test(geo, a_map_on_a_phone_is_off_by_tens_to_hundreds_of_metres) {
 }
 
 Test(geo, a_map_of_baidu_differs_by_about_a_kilometre_in_beijing) {
-  double off = pd_geo_distance_m(place(116.404, 39.915), pd_geo_wgs84_to_bd09(place(116.404, 39.915)));
+  double off =
+      pd_geo_distance_m(place(116.404, 39.915), pd_geo_wgs84_to_bd09(place(116.404, 39.915)));
   cr_expect(off > 900 && off < 1700, "%f", off);
 }
 
 Test(geo, outside_the_published_box_all_datums_are_one) {
-  const struct pd_lonlat abroad[] = {place(-74.006, 40.7128), place(2.35, 48.86), place(180, 90), place(-180, -90),
-                                     place(72.003, 40), place(137.8348, 40), place(100, 0.8292), place(100, 55.8272)};
+  const struct pd_lonlat abroad[] = {
+      place(-74.006, 40.7128), place(2.35, 48.86),  place(180, 90),     place(-180, -90),
+      place(72.003, 40),       place(137.8348, 40), place(100, 0.8292), place(100, 55.8272)};
   for (size_t i = 0; i < sizeof abroad / sizeof *abroad; i++) {
     cr_expect(same(pd_geo_wgs84_to_gcj02(abroad[i]), abroad[i]));
     cr_expect(same(pd_geo_wgs84_to_bd09(abroad[i]), abroad[i]));
@@ -88,8 +96,10 @@ Test(geo, distances_agree_with_the_spherical_law_of_cosines) {
   struct pd_rng rng;
   pd_rng_seed(&rng, 3);
   for (int i = 0; i < 10000; i++) {
-    struct pd_lonlat a = random_place(&rng, -180, -89, 180, 89), b = random_place(&rng, -180, -89, 180, 89);
-    double d = M_PI / 180 / 1e7, f = a.lat_e7 * d, g = b.lat_e7 * d, l = (a.lon_e7 - (double)b.lon_e7) * d;
+    struct pd_lonlat a = random_place(&rng, -180, -89, 180, 89),
+                     b = random_place(&rng, -180, -89, 180, 89);
+    double d = M_PI / 180 / 1e7, f = a.lat_e7 * d, g = b.lat_e7 * d,
+           l = (a.lon_e7 - (double)b.lon_e7) * d;
     double cosine = sin(f) * sin(g) + cos(f) * cos(g) * cos(l);
     cr_assert_float_eq(pd_geo_distance_m(a, b), PD_EARTH_M * acos(fmax(-1, fmin(1, cosine))), 0.5);
     cr_assert_float_eq(pd_geo_distance_m(a, b), pd_geo_distance_m(b, a), 1e-6);

@@ -42,7 +42,9 @@ Test(heap, an_empty_heap_never_fires, .init = setup) {
   cr_expect_eq(pd_heap_when(&heap), INT64_MAX);
 }
 
-Test(heap, an_empty_heap_has_no_first_timer, .init = setup, .signal = SIGABRT) { pd_heap_what(&heap); }
+Test(heap, an_empty_heap_has_no_first_timer, .init = setup, .signal = SIGABRT) {
+  pd_heap_what(&heap);
+}
 
 Test(heap, a_timer_beyond_the_capacity_is_a_broken_promise, .init = setup, .signal = SIGABRT) {
   pd_heap_set(&heap, CAPACITY, 1);
@@ -63,7 +65,8 @@ Test(heap, it_agrees_with_a_plain_list_after_any_operations, .init = setup) {
   for (int i = 0; i < CAPACITY; i++) list[i] = INT64_MAX;
   for (int step = 0; step < 100000; step++) {
     uint32_t what = (uint32_t)pd_rng_below(&rng, CAPACITY);
-    uint64_t action = pd_rng_below(&rng, step / 10000 % 2 == 0 ? 3 : 6); /* now filling, now emptying */
+    /* now filling, now emptying */
+    uint64_t action = pd_rng_below(&rng, step / 10000 % 2 == 0 ? 3 : 6);
     if (action < 2) {
       list[what] = (int64_t)pd_rng_below(&rng, 200) - 100;
       pd_heap_set(&heap, what, list[what]);

@@ -80,8 +80,8 @@ Test(utf8, characters_past_the_last_plane_are_malformed) {
   cr_expect_not(VALID("\xFF"));
 }
 
-/* Of the 2^24 strings of three bytes just so many are text: with 96 characters of one byte, 1888 of two and 61440 of three,
- * 96^3 + 2 * 96 * 1888 + 61440. */
+/* Of the 2^24 strings of three bytes just so many are text: with 96 characters of one byte, 1888 of
+ * two and 61440 of three, 96^3 + 2 * 96 * 1888 + 61440. */
 Test(utf8, of_all_strings_of_three_bytes_exactly_the_right_number_is_valid) {
   uint32_t count = 0;
   for (uint32_t word = 0; word < 1u << 24; word++) {
@@ -95,7 +95,8 @@ Test(utf8, of_all_sequences_of_four_bytes_exactly_the_upper_planes_are_valid) {
   uint32_t count = 0;
   for (uint32_t lead = 0xF0; lead <= 0xFF; lead++) {
     for (uint32_t word = 0; word < 1u << 18; word++) {
-      char bytes[4] = {(char)lead, (char)(0x80 | word >> 12), (char)(0x80 | (word >> 6 & 63)), (char)(0x80 | (word & 63))};
+      char bytes[4] = {(char)lead, (char)(0x80 | word >> 12), (char)(0x80 | (word >> 6 & 63)),
+                       (char)(0x80 | (word & 63))};
       count += pd_utf8_valid(bytes, 4);
     }
   }
