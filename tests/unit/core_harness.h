@@ -1,22 +1,20 @@
-/* core_harness - drive one service's core from a test: hand it inputs, read what it says, replay
- * it.
+/* core_harness - drive one service's core from a test: hand it inputs, read what it says, replay it.
  *
  *     static struct core_harness h;
  *
  *     Test(points, posts_nothing_without_a_start) {
  *       core_start(&h, &points_core, &pd_limits_small, NULL);
- *       core_hear(&h, PD_LOG_MATCHING, PD_EVENT_SLOT_FILLED, &filled);      an input: applied, then
- * decided const struct pd_event *said = core_expect(&h, PD_EVENT_POINTS_POSTED);  the next event it
- * said, in order core_expect_silence(&h);                                            it said
- * nothing more core_stop(&h);                                                      replays
- * everything, compares the images
+ *       core_hear(&h, PD_LOG_MATCHING, PD_EVENT_SLOT_FILLED, &filled); // applied, then decided
+ *       core_expect(&h, PD_EVENT_POINTS_POSTED);                       // the next event it said
+ *       core_expect_silence(&h);                                       // and nothing more
+ *       core_stop(&h);                                                 // replays, compares images
  *     }
  *
  * Everything the core says is copied (packed and unpacked), so it stays readable until core_stop.
  * After each input the core's own `check` runs.  core_stop replays the whole history (inputs and
  * own events in their recorded order) into a fresh core through `apply` alone and fails the test
- * unless both images are equal byte for byte. A failed expectation ends the test with a message
- * that names the event.
+ * unless both images are equal byte for byte.
+ * A failed expectation ends the test with a message that names the event.
  */
 #ifndef PD_TESTS_CORE_HARNESS_H
 #define PD_TESTS_CORE_HARNESS_H
