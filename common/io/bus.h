@@ -1,10 +1,11 @@
 /* bus - ZeroMQ sockets on a libuv loop.
  *
- * A ZeroMQ socket's descriptor is edge-triggered and says only "look": so a watch asks ZMQ_EVENTS before the loop blocks
- * and after it wakes, and keeps the loop awake while input is left.  Without that, loops stall for ever.
+ * A ZeroMQ socket's descriptor is edge-triggered and says only "look": so a watch asks ZMQ_EVENTS
+ * before the loop blocks and after it wakes, and keeps the loop awake while input is left.  Without
+ * that, loops stall for ever.
  *
- * Invariants: nothing is bound to a non-loopback address; every socket has a bound on a frame and on its queues, and
- * LINGER 0 (what must not be lost is in the log).
+ * Invariants: nothing is bound to a non-loopback address; every socket has a bound on a frame and
+ * on its queues, and LINGER 0 (what must not be lost is in the log).
  */
 #ifndef PD_IO_BUS_H
 #define PD_IO_BUS_H
@@ -19,18 +20,20 @@
 
 struct pd_bus_watch;
 
-/* Input is there: receive with ZMQ_DONTWAIT, as many messages as one turn should take (1 is fine), and return.  It is
- * called again in the loop's next round while input is left. */
+/* Input is there: receive with ZMQ_DONTWAIT, as many messages as one turn should take (1 is fine),
+ * and return.  It is called again in the loop's next round while input is left. */
 typedef void pd_bus_fn(void *context, void *socket);
 
 /* Watch a socket for input.  The socket stays the caller's, and must outlive the watch. */
-PD_MUST_USE enum pd_err pd_bus_watch(struct pd_bus_watch **watch, uv_loop_t *loop, void *socket, pd_bus_fn *ready,
-                                     void *context);
+PD_MUST_USE enum pd_err pd_bus_watch(struct pd_bus_watch **watch, uv_loop_t *loop, void *socket,
+                                     pd_bus_fn *ready, void *context);
 
-/* Stop and go on: back-pressure.  While paused, input stays in the socket's queue and at its peers. */
+/* Stop and go on: back-pressure.  While paused, input stays in the socket's queue and at its peers.
+ */
 void pd_bus_pause(struct pd_bus_watch *watch, bool paused);
 
-/* No callback follows; NULL-safe.  The socket may be closed at once; the loop must run on to release the memory. */
+/* No callback follows; NULL-safe.  The socket may be closed at once; the loop must run on to
+ * release the memory. */
 void pd_bus_unwatch(struct pd_bus_watch *watch);
 
 struct pd_bus_options {
@@ -39,24 +42,27 @@ struct pd_bus_options {
   int receive_mark;    /* messages; 0: 10000 */
 };
 
-/* Make a socket (ZMQ_PUB, ZMQ_SUB, ZMQ_ROUTER, ZMQ_DEALER ...) with bounds, LINGER 0, heartbeats of 1 s / 3 s and a
- * handshake limit of 2 s.  A ROUTER gets ZMQ_ROUTER_MANDATORY: sending to a peer that is gone or full fails
- * (EHOSTUNREACH, EAGAIN) instead of dropping in silence.  options may be NULL. */
-PD_MUST_USE enum pd_err pd_bus_socket(void **bus_socket, void *zmq, int type, const struct pd_bus_options *options);
+/* Make a socket (ZMQ_PUB, ZMQ_SUB, ZMQ_ROUTER, ZMQ_DEALER ...) with bounds, LINGER 0, heartbeats of
+ * 1 s / 3 s and a handshake limit of 2 s.  A ROUTER gets ZMQ_ROUTER_MANDATORY: sending to a peer
+ * that is gone or full fails (EHOSTUNREACH, EAGAIN) instead of dropping in silence.  options may be
+ * NULL. */
+PD_MUST_USE enum pd_err pd_bus_socket(void **bus_socket, void *zmq, int type,
+                                      const struct pd_bus_options *options);
 
-/* Bind.  The folders of an ipc:// path are made (0750) and the socket file is 0660.  PD_EINVAL: not ipc://, inproc:// or
- * a loopback tcp:// address; PD_EBOUNDS: a path too long for a socket; PD_EIO: refused by the system. */
+/* Bind.  The folders of an ipc:// path are made (0750) and the socket file is 0660.  PD_EINVAL: not
+ * ipc://, inproc:// or a loopback tcp:// address; PD_EBOUNDS: a path too long for a socket; PD_EIO:
+ * refused by the system. */
 PD_MUST_USE enum pd_err pd_bus_bind(void *socket, const char *endpoint);
 
 /* Connect; the peer need not be there yet.  PD_EINVAL: not an endpoint. */
 PD_MUST_USE enum pd_err pd_bus_connect(void *socket, const char *endpoint);
 
-/* The user id of the process at the other end of an ipc:// connection, as the kernel gave it (SO_PEERCRED); -1 if the
- * message came another way. */
+/* The user id of the process at the other end of an ipc:// connection, as the kernel gave it
+ * (SO_PEERCRED); -1 if the message came another way. */
 int64_t pd_bus_peer_uid(zmq_msg_t *message);
 
-/* Send one message of up to 8 frames without blocking.  PD_EAGAIN: at the high-water mark; PD_ENOENT: a ROUTER does not
- * know the peer; then nothing was sent. */
+/* Send one message of up to 8 frames without blocking.  PD_EAGAIN: at the high-water mark;
+ * PD_ENOENT: a ROUTER does not know the peer; then nothing was sent. */
 struct pd_frame {
   const void *data;
   size_t size;
@@ -71,8 +77,8 @@ struct pd_bus_message {
 };
 void pd_bus_message_init(struct pd_bus_message *message);
 void pd_bus_message_close(struct pd_bus_message *message);
-/* Receive one message without blocking, replacing the last.  PD_EAGAIN: none is there; PD_EBOUNDS: it had more than
- * PD_BUS_FRAMES frames and was thrown away. */
+/* Receive one message without blocking, replacing the last.  PD_EAGAIN: none is there; PD_EBOUNDS:
+ * it had more than PD_BUS_FRAMES frames and was thrown away. */
 PD_MUST_USE enum pd_err pd_bus_receive(void *socket, struct pd_bus_message *message);
 
 #endif

@@ -17,7 +17,8 @@ struct pd_clock {
 /* factor 1 with anchor and at 0 is the real clock.  Asserts the factor's range. */
 void pd_clock_init(struct pd_clock *clock, int64_t anchor_ms, int64_t at_ms, uint64_t factor);
 
-/* The shard's time at this real time; at least what was given out before.  Saturates instead of overflowing. */
+/* The shard's time at this real time; at least what was given out before.  Saturates instead of
+ * overflowing. */
 int64_t pd_clock_at(struct pd_clock *clock, int64_t real_ms);
 
 /* The shard's time now. */
@@ -26,8 +27,9 @@ int64_t pd_clock_now(struct pd_clock *clock);
 /* Time must not fall below what is in the log: raise the floor after replay. */
 void pd_clock_floor(struct pd_clock *clock, int64_t shard_ms);
 
-/* Real milliseconds from now until the shard's clock shows shard_ms, rounded up; 0 if it does already; at most 1 hour,
- * so that a timer built on it looks again after a jump of the real clock. */
+/* Real milliseconds from now until the shard's clock shows shard_ms, rounded up; 0 if it does
+ * already; at most 1 hour, so that a timer built on it looks again after a jump of the real clock.
+ */
 uint64_t pd_clock_until(struct pd_clock *clock, int64_t shard_ms);
 
 /* Unix milliseconds of the machine. */
