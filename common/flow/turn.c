@@ -209,6 +209,13 @@ static bool has_room(const struct pd_turn *turn) {
   return pd_turn_open(turn) && (core->room == NULL || core->room(turn->self) > 0);
 }
 
+/* A mark in another's entry: what follows it may answer those inputs.  So causes come before effects here
+ * too, in whichever order the logs arrive; marks name committed events only, so nobody waits in a ring. */
+static bool heard(const struct pd_turn *turn, const struct pd_entry_item *mark) {
+  if ((turn->config.core->inputs & PD_LOG_BIT(mark->log)) == 0) return true;
+  return mark->upto < turn->inputs[mark->log].next;
+}
+
 enum pd_taken pd_turn_input(struct pd_turn *turn, const uint8_t *bytes, size_t size, const struct pd_hash *hash) {
   struct pd_entry_view view;
   if (pd_entry_open(bytes, size, &view) != PD_OK) return PD_TAKEN_CORRUPT;
@@ -225,6 +232,7 @@ enum pd_taken pd_turn_input(struct pd_turn *turn, const uint8_t *bytes, size_t s
   struct pd_entry_item found;
   uint64_t seq = view.head.first_seq;
   for (size_t at = 0; pd_entry_next(&view, &at, &found);) {
+    if (found.log != PD_LOG_UNSPECIFIED && !heard(turn, &found)) return PD_TAKEN_PART;
     if (found.log != PD_LOG_UNSPECIFIED || seq++ < follower->next) continue;
     if (!has_room(turn)) return PD_TAKEN_PART;
     feed_event(turn, log, seq - 1, &found);

@@ -106,8 +106,9 @@ void pd_turn_now(struct pd_turn *turn, int64_t now_ms);
 /* May more be fed?  No when the entry in the making or the ring of replies is full: close first, or wait for a commit. */
 bool pd_turn_open(const struct pd_turn *turn);
 
-/* An entry of another log: from a subscription or read from the store.  PART: not all of it was consumed, because the turn
- * is full or the core has no room; offer it again later. */
+/* An entry of another log: from a subscription or read from the store.  PART: not all of it was
+ * consumed, because the turn is full, the core has no room, or it answers events of a third log that
+ * were not consumed here yet (its marks say which); offer it again later. */
 enum pd_taken { PD_TAKEN, PD_TAKEN_PART, PD_TAKEN_OLD, PD_TAKEN_GAP, PD_TAKEN_CORRUPT };
 enum pd_taken pd_turn_input(struct pd_turn *turn, const uint8_t *bytes, size_t size, const struct pd_hash *hash);
 
