@@ -1,0 +1,221 @@
+#include "services/matching/matching_core.h"
+
+#include "services/matching/nearby.h"
+#include "services/matching/rules.h"
+#include "services/matching/state.h"
+#include "services/matching/waves.h"
+
+const struct matching_policy matching_policy_default = {
+    .offers_per_slot = 3,
+    .wave_max = MATCHING_WAVE_MAX,
+    .ttl_min = {60, 60, 30, 15, 15},
+    .lead_min = 15,
+    .reach_m = 50000,
+    .horizon_h = 24 * 14,
+    .scan_max = 20000,
+    .tally_max = 400000,
+};
+
+/* Entries are numbered from 1, so each table has one more that is never used. */
+#define TABLE(arena, type, count) PD_ARENA_ARRAY((arena), type, (size_t)(count) + 1)
+
+static void init_image(struct matching *self, struct pd_arena *arena) {
+  const struct pd_limits *limits = &self->limits;
+  self->facts = PD_ARENA_ARRAY(arena, struct facts, 1);
+  self->volunteers = PD_ARENA_ARRAY(arena, struct volunteer, limits->persons);
+  self->orders = TABLE(arena, struct order, limits->orders);
+  self->offers = TABLE(arena, struct offer, limits->offers);
+  self->asked = TABLE(arena, struct asked, limits->asked);
+  self->bookings = TABLE(arena, struct booking, limits->bookings);
+  self->offer_of_order = TABLE(arena, struct chain_link, limits->offers);
+  self->offer_of_volunteer = TABLE(arena, struct chain_link, limits->offers);
+  self->booking_of_order = TABLE(arena, struct chain_link, limits->bookings);
+  self->booking_of_volunteer = TABLE(arena, struct chain_link, limits->bookings);
+  pd_idmap_init(&self->volunteer_by_id, arena, limits->persons);
+  pd_map_init(&self->order_by_id, arena, limits->orders);
+  pd_map_init(&self->offer_by_id, arena, limits->offers);
+  pd_pool_init(&self->free_orders, arena, limits->orders);
+  pd_pool_init(&self->free_offers, arena, limits->offers);
+  pd_pool_init(&self->free_asked, arena, limits->asked);
+  pd_pool_init(&self->free_bookings, arena, limits->bookings);
+  grid_init(&self->grid, arena, limits->persons);
+}
+
+static void *matching_init(struct pd_arena *arena, const struct pd_limits *limits,
+                           const struct pd_shard *shard, const void *policy) {
+  struct matching *self = PD_ARENA_ARRAY(arena, struct matching, 1);
+  self->policy = policy != NULL ? *(const struct matching_policy *)policy : matching_policy_default;
+  self->limits = *limits;
+  self->zone_min = shard->zone_min;
+  self->tally_left = self->policy.tally_max;
+  pd_assert(self->policy.offers_per_slot > 0 && self->policy.lead_min > 0);
+  pd_assert(self->policy.wave_max > 0 && self->policy.wave_max <= MATCHING_WAVE_MAX);
+  self->marks = PD_ARENA_ARRAY(arena, uint32_t, limits->persons);
+  pd_arena_begin_image(arena);
+  init_image(self, arena);
+  return self;
+}
+
+static bool stage_stops(enum pd_order_stage stage) {
+  return stage == PD_ORDER_STAGE_STAFFING || stage == PD_ORDER_STAGE_SERVICE;
+}
+
+static void matching_apply(void *state, const struct pd_event *event) {
+  struct matching *self = state;
+  switch (event->body_case) {
+    case PD_EVENT_VOLUNTEER_REGISTERED:
+      state_volunteer_registered(self, event->volunteer_registered);
+      break;
+    case PD_EVENT_VOLUNTEER_PAUSED:
+      state_volunteer_status(self, PD_ID(event->volunteer_paused->person), VOLUNTEER_PAUSED);
+      break;
+    case PD_EVENT_VOLUNTEER_RESUMED:
+      state_volunteer_resumed(self, PD_ID(event->volunteer_resumed->person));
+      break;
+    case PD_EVENT_VOLUNTEER_EXITED:
+      state_volunteer_status(self, PD_ID(event->volunteer_exited->person), VOLUNTEER_EXITED);
+      break;
+    case PD_EVENT_PERSON_ERASED:
+      state_volunteer_status(self, PD_ID(event->person_erased->person), VOLUNTEER_ERASED);
+      break;
+    case PD_EVENT_ORDER_PLACED: state_order_placed(self, event->order_placed); break;
+    case PD_EVENT_ORDER_CANCELLED: state_order_stopped(self, event->order_cancelled->order); break;
+    case PD_EVENT_SERVICE_STARTED: state_service_started(self, event->service_started); break;
+    case PD_EVENT_ORDER_SERVED: state_order_stopped(self, event->order_served->order); break;
+    case PD_EVENT_ORDER_CLOSED: state_order_closed(self, event->order_closed->order); break;
+    case PD_EVENT_ORDER_EXPIRED:
+      if (stage_stops(event->order_expired->stage))
+        state_order_stopped(self, event->order_expired->order);
+      break;
+    case PD_EVENT_WAVE_OPENED: state_wave_opened(self, event->wave_opened); break;
+    case PD_EVENT_OFFER_MADE: state_offer_made(self, event->offer_made); break;
+    case PD_EVENT_OFFER_CLOSED: state_offer_closed(self, event->offer_closed); break;
+    case PD_EVENT_SLOT_FILLED: state_slot_filled(self, event->slot_filled); break;
+    case PD_EVENT_SLOT_REOPENED: state_slot_reopened(self, event->slot_reopened); break;
+    case PD_EVENT_NOT_SET: case PD_EVENT_CASE_SIZE:
+    case PD_EVENT_EPOCH_BEGAN: case PD_EVENT_INPUTS_NOTED: case PD_EVENT_SITE_REGISTERED:
+    case PD_EVENT_TEAM_REGISTERED: case PD_EVENT_TEAM_JOINED: case PD_EVENT_RESIDENT_REGISTERED:
+    case PD_EVENT_OFFER_ANSWERED: case PD_EVENT_VOLUNTEER_WITHDREW: case PD_EVENT_SERVICE_FINISHED:
+    case PD_EVENT_SERVICE_CONFIRMED: case PD_EVENT_ORDER_RATED: case PD_EVENT_HOLD_DECIDED:
+    case PD_EVENT_ORDER_STAFFED: case PD_EVENT_ORDER_UNMATCHED: case PD_EVENT_WAVE_DUE:
+    case PD_EVENT_ORDER_ESCALATED: case PD_EVENT_REMINDER_DUE: case PD_EVENT_NO_SHOW_NOTED:
+    case PD_EVENT_POINTS_POSTED: case PD_EVENT_HOLD_PLACED: case PD_EVENT_HOLD_RESOLVED:
+    case PD_EVENT_STAR_REACHED: case PD_EVENT_MESSAGE_SENT: case PD_EVENT_MESSAGE_FAILED:
+    case PD_EVENT_MESSAGE_SUPPRESSED: break;
+  }
+}
+
+static void open_for(struct matching *self, struct pd_outbox *out, uint64_t order) {
+  uint32_t entry = state_order(self, order);
+  if (entry != 0) waves_open(self, out, entry);
+}
+
+/* What follows from a fact that apply has folded already. */
+static void follow(struct matching *self, const struct pd_event *event, struct pd_outbox *out) {
+  switch (event->body_case) {
+    case PD_EVENT_VOLUNTEER_PAUSED:
+      waves_inactive(self, out, PD_ID(event->volunteer_paused->person), false);
+      break;
+    case PD_EVENT_VOLUNTEER_EXITED:
+      waves_inactive(self, out, PD_ID(event->volunteer_exited->person), true);
+      break;
+    case PD_EVENT_PERSON_ERASED:
+      waves_inactive(self, out, PD_ID(event->person_erased->person), true);
+      break;
+    case PD_EVENT_ORDER_PLACED: open_for(self, out, event->order_placed->order); break;
+    case PD_EVENT_ORDER_ESCALATED: open_for(self, out, event->order_escalated->order); break;
+    case PD_EVENT_ORDER_CANCELLED: waves_stopped(self, out, event->order_cancelled->order); break;
+    case PD_EVENT_ORDER_SERVED: waves_stopped(self, out, event->order_served->order); break;
+    case PD_EVENT_ORDER_CLOSED: waves_stopped(self, out, event->order_closed->order); break;
+    case PD_EVENT_ORDER_EXPIRED: waves_stopped(self, out, event->order_expired->order); break;
+    case PD_EVENT_OFFER_ANSWERED: waves_answered(self, out, event->offer_answered); break;
+    case PD_EVENT_WAVE_DUE: waves_due(self, out, event->wave_due, event->time_ms); break;
+    case PD_EVENT_VOLUNTEER_WITHDREW:
+      waves_reopen(self, out, event->volunteer_withdrew->order, event->volunteer_withdrew->slot,
+                   PD_ID(event->volunteer_withdrew->volunteer), PD_REASON_WITHDREW);
+      break;
+    case PD_EVENT_NO_SHOW_NOTED:
+      waves_reopen(self, out, event->no_show_noted->order, event->no_show_noted->slot,
+                   PD_ID(event->no_show_noted->volunteer), PD_REASON_NO_SHOW);
+      break;
+    case PD_EVENT_NOT_SET: case PD_EVENT_CASE_SIZE:
+    case PD_EVENT_EPOCH_BEGAN: case PD_EVENT_INPUTS_NOTED: case PD_EVENT_SITE_REGISTERED:
+    case PD_EVENT_TEAM_REGISTERED: case PD_EVENT_TEAM_JOINED: case PD_EVENT_RESIDENT_REGISTERED:
+    case PD_EVENT_VOLUNTEER_REGISTERED: case PD_EVENT_VOLUNTEER_RESUMED:
+    case PD_EVENT_SERVICE_STARTED: case PD_EVENT_SERVICE_FINISHED: case PD_EVENT_SERVICE_CONFIRMED:
+    case PD_EVENT_ORDER_RATED: case PD_EVENT_HOLD_DECIDED: case PD_EVENT_WAVE_OPENED:
+    case PD_EVENT_OFFER_MADE: case PD_EVENT_OFFER_CLOSED: case PD_EVENT_SLOT_FILLED:
+    case PD_EVENT_SLOT_REOPENED: case PD_EVENT_ORDER_STAFFED: case PD_EVENT_ORDER_UNMATCHED:
+    case PD_EVENT_REMINDER_DUE: case PD_EVENT_POINTS_POSTED: case PD_EVENT_HOLD_PLACED:
+    case PD_EVENT_HOLD_RESOLVED: case PD_EVENT_STAR_REACHED: case PD_EVENT_MESSAGE_SENT:
+    case PD_EVENT_MESSAGE_FAILED: case PD_EVENT_MESSAGE_SUPPRESSED: break;
+  }
+}
+
+static void matching_decide(void *state, const struct pd_input *input, struct pd_outbox *out) {
+  struct matching *self = state;
+  switch (input->kind) {
+    case PD_INPUT_EVENT: follow(self, input->event, out); break;
+    case PD_INPUT_BATCH_END: self->tally_left = self->policy.tally_max; break;
+    case PD_INPUT_COMMAND: case PD_INPUT_DELIVERY: case PD_INPUT_TIME: break;
+  }
+}
+
+static void matching_check(const void *state) { state_check(state); }
+
+const struct pd_core matching_core = {
+    .name = "matching",
+    .log = PD_LOG_MATCHING,
+    .inputs = PD_LOG_BIT(PD_LOG_INTAKE) | PD_LOG_BIT(PD_LOG_SCHEDULING),
+    .init = matching_init,
+    .apply = matching_apply,
+    .decide = matching_decide,
+    .check = matching_check,
+};
+
+static struct matching_verdict judge(const struct rules *rules, uint32_t number,
+                                     uint32_t distance_m) {
+  struct proposal time = {0, 0};
+  enum pd_reason reason = rules_try(rules, number, distance_m, &time);
+  bool open = rules->order->offers != 0;
+  if (reason == PD_REASON_UNSPECIFIED && open) reason = PD_REASON_RANKED_LOWER;
+  return (struct matching_verdict){.person = rules->self->volunteers[number].person,
+                                   .reason = reason,
+                                   .distance_m = distance_m,
+                                   .start_ms = time.start_ms,
+                                   .end_ms = time.end_ms};
+}
+
+enum pd_err matching_explain(const struct matching *self, uint64_t order,
+                             const struct pd_id *person, int64_t now_ms,
+                             struct matching_verdict *verdict) {
+  uint32_t entry = state_order(self, order);
+  uint32_t number = state_volunteer(self, person);
+  if (entry == 0 || self->orders[entry].closed || number == PD_NONE) return PD_ENOENT;
+  const struct order *looked_at = &self->orders[entry];
+  struct rules rules = rules_begin(self, looked_at, now_ms, false);
+  uint32_t distance_m = nearby_distance_m(looked_at->cell, self->volunteers[number].cell);
+  *verdict = judge(&rules, number, distance_m);
+  return PD_OK;
+}
+
+uint32_t matching_candidates(const struct matching *self, uint64_t order, int64_t now_ms,
+                             struct matching_verdict *list, uint32_t max) {
+  uint32_t entry = state_order(self, order);
+  if (entry == 0 || self->orders[entry].closed || max == 0) return 0;
+  struct rules rules = rules_begin(self, &self->orders[entry], now_ms, false);
+  struct nearby walk;
+  uint32_t number, distance_m, count = 0;
+  nearby_begin(&walk, self, rules.order, max);
+  while (count < max && nearby_next(&walk, &number, &distance_m))
+    list[count++] = judge(&rules, number, distance_m);
+  return count;
+}
+
+struct matching_load matching_load(const struct matching *self) {
+  return (struct matching_load){.volunteers = self->facts->volunteers,
+                                .orders = *self->free_orders.taken,
+                                .offers = *self->free_offers.taken,
+                                .asked = *self->free_asked.taken,
+                                .bookings = *self->free_bookings.taken};
+}

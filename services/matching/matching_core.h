@@ -1,0 +1,87 @@
+/* matching_core - who is invited to take an order.
+ *
+ * A placed order becomes offers to the nearest volunteers whom no hard rule keeps out; the first to
+ * accept wins a slot.  Nobody is ever assigned: an offer may be refused or left unanswered, and
+ * that costs nothing.
+ *
+ *     events in:   intake: volunteer_registered  volunteer_paused  volunteer_resumed
+ *                    volunteer_exited  person_erased  order_placed  order_cancelled  offer_answered
+ *                    volunteer_withdrew  service_started  order_served  order_closed
+ *                  scheduling: wave_due  order_escalated  order_expired  no_show_noted
+ *     events out:  wave_opened  offer_made  offer_closed  slot_filled  slot_reopened
+ *                  order_staffed  order_unmatched
+ *
+ * Invariants (walked by matching_core.check):
+ *     - a slot is won once: an order's bookings have different slots, exactly its filled ones;
+ *     - a volunteer is never booked twice for overlapping times;
+ *     - every open offer is of a known order and a known volunteer, and both count it;
+ *     - every offer ends once, by slot_filled or offer_closed; an order asks nobody twice;
+ *     - an order's memory is free again when intake closed it and its last offer has ended.
+ *
+ * The core has no clock: the time of a wave is kept by scheduling, and is heard as wave_due.
+ * Policy is read in decide only.  What was decided stands in the events, so a replay never needs
+ * the policy it was made with.
+ */
+#ifndef MATCHING_CORE_H
+#define MATCHING_CORE_H
+
+#include "common/base/err.h"
+#include "common/wire/core.h"
+
+struct matching; /* all state; lives in the arena given to init */
+
+#define MATCHING_WAVE_MAX 64 /* no policy may send more at once: an order has at most 64 slots */
+
+/* What a district may tune: every number of the matcher that is no law and no limit. */
+struct matching_policy {
+  uint32_t offers_per_slot; /* invitations for each free slot of a wave, 1 or more */
+  uint32_t wave_max;        /* invitations of one wave, 1 .. MATCHING_WAVE_MAX */
+  uint32_t ttl_min[5];      /* minutes that an offer stays open, by enum Urgency (0: not said) */
+  uint32_t lead_min;        /* minutes from now to the earliest start proposed: time to get there */
+  uint32_t reach_m;         /* nobody farther away is looked at; no volunteer travels over 50 km */
+  uint32_t horizon_h;       /* a start is looked for within this many hours of the earliest one */
+  uint32_t scan_max;        /* people within reach who are looked at for one wave */
+  uint32_t tally_max;       /* people counted in one turn to explain unmatched orders; when it is
+                               used up, an unmatched order counts those within reach only */
+};
+
+/* 3 offers a slot, 64 a wave; 60, 60, 30, 15, 15 minutes; 15 minutes lead; 50 km; 14 days. */
+extern const struct matching_policy matching_policy_default;
+
+/* The service's core; its policy is a struct matching_policy. */
+extern const struct pd_core matching_core;
+
+/* What the rules say about one volunteer and one order at one time. */
+struct matching_verdict {
+  struct pd_id person;
+  enum pd_reason reason; /* the first rule that keeps the volunteer out; UNSPECIFIED: none does */
+  uint32_t distance_m;   /* between the two cells' centres, rounded up */
+  int64_t start_ms;      /* the time that suits; 0 where a rule before TOO_MANY_OFFERS fails */
+  int64_t end_ms;
+};
+
+/* Why is, or is not, this volunteer invited to this order?  Tries the hard rules in the order of
+ * enum Reason and changes nothing.  RANKED_LOWER: no rule stands against it, but the open wave was
+ * full with nearer people; UNSPECIFIED: no wave is open, and the next one would look at this
+ * volunteer.  PD_ENOENT: the order is not open here, or the person is no volunteer. */
+PD_MUST_USE enum pd_err matching_explain(const struct matching *self, uint64_t order,
+                                         const struct pd_id *person, int64_t now_ms,
+                                         struct matching_verdict *verdict);
+
+/* Whom would a wave look at now?  Everybody with the skills who lives within reach, nearest first,
+ * each with a verdict as above; at most max of them.  Returns how many were written to list; 0 for
+ * an order that is not open here. */
+uint32_t matching_candidates(const struct matching *self, uint64_t order, int64_t now_ms,
+                             struct matching_verdict *list, uint32_t max);
+
+/* How full the shard's tables are; for metrics. */
+struct matching_load {
+  uint64_t volunteers;
+  uint64_t orders;
+  uint64_t offers;
+  uint64_t asked;
+  uint64_t bookings;
+};
+struct matching_load matching_load(const struct matching *self);
+
+#endif

@@ -1,0 +1,144 @@
+#include "services/matching/rules.h"
+
+#include "common/base/calendar.h"
+
+#define SKILL_BIT(skill) (1u << (unsigned)(skill))
+
+static int64_t local_hour_floor(int64_t time_ms, int32_t zone_min) {
+  int64_t within = (time_ms + zone_min * PD_MINUTE_MS) % PD_HOUR_MS;
+  return time_ms - (within < 0 ? within + PD_HOUR_MS : within);
+}
+
+static int64_t local_hour_ceil(int64_t time_ms, int32_t zone_min) {
+  int64_t floor = local_hour_floor(time_ms, zone_min);
+  return floor == time_ms ? time_ms : floor + PD_HOUR_MS;
+}
+
+struct rules rules_begin(const struct matching *self, const struct order *order, int64_t now_ms,
+                         bool marked) {
+  pd_assert(order->id != 0 && order->minutes > 0);
+  int64_t soonest = now_ms + self->policy.lead_min * PD_MINUTE_MS;
+  bool emergency = order->urgency == PD_URGENCY_EMERGENCY;
+  return (struct rules){
+      .self = self,
+      .order = order,
+      .first_ms = soonest > order->window_start_ms ? soonest : order->window_start_ms,
+      .last_ms = state_latest_start(order),
+      .own = state_volunteer(self, &order->requester),
+      .minutes = order->minutes,
+      .adults_only = emergency || order->kind == PD_ORDER_KIND_EMERGENCY ||
+                     (order->skills & SKILL_BIT(PD_SKILL_RESCUE)) != 0,
+      .on_call = emergency,
+      .marked = marked,
+  };
+}
+
+static bool was_asked(const struct rules *rules, uint32_t number) {
+  const struct matching *self = rules->self;
+  if (rules->marked) return self->marks[number] == self->serial;
+  uint32_t at = rules->order->asked;
+  while (at != 0 && self->asked[at].volunteer != number) at = self->asked[at].next;
+  return at != 0;
+}
+
+/* The end of the first hour touched by [start, end) in which the volunteer is away; 0 if none. */
+static int64_t away_until(const struct volunteer *volunteer, int32_t zone_min, int64_t start_ms,
+                          int64_t end_ms) {
+  int64_t at = local_hour_floor(start_ms, zone_min);
+  uint32_t hour = pd_week_hour(at, zone_min);
+  for (; at < end_ms; at += PD_HOUR_MS) {
+    if ((volunteer->hours[hour / 64] >> hour % 64 & 1u) == 0) return at + PD_HOUR_MS;
+    hour = hour + 1 == WEEK_HOURS ? 0 : hour + 1;
+  }
+  return 0;
+}
+
+/* The end of a service of the volunteer that overlaps [start, end); 0 if none does. */
+static int64_t booked_until(const struct matching *self, const struct volunteer *volunteer,
+                            struct proposal time) {
+  if (volunteer->done_start_ms < time.end_ms && time.start_ms < volunteer->done_end_ms)
+    return volunteer->done_end_ms;
+  uint32_t head = volunteer->bookings;
+  for (uint32_t at = head; at != 0; at = chain_next(head, self->booking_of_volunteer, at)) {
+    const struct booking *booking = &self->bookings[at];
+    if (booking->start_ms < time.end_ms && time.start_ms < booking->end_ms) return booking->end_ms;
+  }
+  return 0;
+}
+
+static bool week_is_full(const struct matching *self, const struct volunteer *volunteer,
+                         int64_t start_ms) {
+  int64_t week = pd_week_number(start_ms, self->zone_min);
+  uint32_t booked = volunteer->done_week == week ? volunteer->done_count : 0;
+  uint32_t head = volunteer->bookings;
+  for (uint32_t at = head; at != 0; at = chain_next(head, self->booking_of_volunteer, at))
+    booked += pd_week_number(self->bookings[at].start_ms, self->zone_min) == week;
+  return booked >= volunteer->max_per_week;
+}
+
+enum pd_reason rules_check_time(const struct matching *self, const struct volunteer *volunteer,
+                                struct proposal time) {
+  pd_assert(time.start_ms < time.end_ms);
+  if (booked_until(self, volunteer, time) != 0) return PD_REASON_OVERLAP;
+  if (week_is_full(self, volunteer, time.start_ms)) return PD_REASON_CAPACITY;
+  return PD_REASON_UNSPECIFIED;
+}
+
+static int64_t next_week_start(int64_t time_ms, int32_t zone_min) {
+  int64_t left = WEEK_HOURS - pd_week_hour(time_ms, zone_min);
+  return local_hour_floor(time_ms, zone_min) + left * PD_HOUR_MS;
+}
+
+static bool is_on_call(const struct rules *rules, const struct volunteer *volunteer) {
+  return rules->on_call && volunteer->emergency;
+}
+
+/* An hour, a booking or a week that stands in the way stands in the way of every start up to its
+ * end, so the search goes on from there: no more steps than hours and bookings. */
+enum pd_reason rules_find_time(const struct rules *rules, const struct volunteer *volunteer,
+                               struct proposal *proposal) {
+  const struct matching *self = rules->self;
+  int64_t stop = rules->first_ms + (int64_t)self->policy.horizon_h * PD_HOUR_MS;
+  if (stop > rules->last_ms) stop = rules->last_ms;
+  bool always = is_on_call(rules, volunteer);
+  enum pd_reason reason = PD_REASON_HOURS;
+  for (int64_t start = rules->first_ms; start <= stop;) {
+    struct proposal time = {start, start + rules->minutes * PD_MINUTE_MS};
+    int64_t until = always ? 0 : away_until(volunteer, self->zone_min, start, time.end_ms);
+    if (until == 0) {
+      until = booked_until(self, volunteer, time);
+      if (until != 0 && reason == PD_REASON_HOURS) reason = PD_REASON_OVERLAP;
+    }
+    if (until == 0 && week_is_full(self, volunteer, start)) {
+      until = next_week_start(start, self->zone_min);
+      reason = PD_REASON_CAPACITY;
+    }
+    if (until == 0) {
+      *proposal = time;
+      return PD_REASON_UNSPECIFIED;
+    }
+    pd_assert(until > start);
+    start = local_hour_ceil(until, self->zone_min);
+  }
+  return reason;
+}
+
+enum pd_reason rules_try(const struct rules *rules, uint32_t number, uint32_t distance_m,
+                         struct proposal *proposal) {
+  const struct matching *self = rules->self;
+  const struct order *order = rules->order;
+  pd_assert(number < self->facts->volunteers);
+  const struct volunteer *volunteer = &self->volunteers[number];
+  if (volunteer->status != VOLUNTEER_ACTIVE) return PD_REASON_INACTIVE;
+  if (number == rules->own) return PD_REASON_OWN_ORDER;
+  if (was_asked(rules, number)) return PD_REASON_ALREADY_ASKED;
+  if ((order->skills & ~volunteer->skills) != 0) return PD_REASON_SKILL;
+  if (distance_m > volunteer->radius_m || distance_m > self->policy.reach_m)
+    return PD_REASON_RADIUS;
+  if (rules->adults_only && volunteer->age <= PD_AGE_BAND_14_17) return PD_REASON_AGE;
+  if (order->sensitive && !volunteer->vetted) return PD_REASON_NOT_VETTED;
+  enum pd_reason reason = rules_find_time(rules, volunteer, proposal);
+  if (reason != PD_REASON_UNSPECIFIED) return reason;
+  if (volunteer->open_offers >= self->limits.offers_each) return PD_REASON_TOO_MANY_OFFERS;
+  return PD_REASON_UNSPECIFIED;
+}

@@ -1,0 +1,305 @@
+#include "services/matching/state.h"
+
+#include "common/base/calendar.h"
+
+#define CELL_X_MAX 179999
+#define CELL_Y_MAX 89999
+#define SKILLS_KNOWN 32
+#define NEED_MAX 64u
+#define MINUTES_MAX 1440u
+#define TIME_MAX (INT64_C(1) << 50) /* beyond every calendar; sums stay exact */
+
+uint32_t state_volunteer(const struct matching *self, const struct pd_id *person) {
+  return pd_idmap_get(&self->volunteer_by_id, person);
+}
+
+uint32_t state_order(const struct matching *self, uint64_t id) {
+  uint32_t entry = pd_map_get(&self->order_by_id, id);
+  return entry == PD_NONE ? 0 : entry;
+}
+
+uint32_t state_offer(const struct matching *self, uint64_t id) {
+  uint32_t entry = pd_map_get(&self->offer_by_id, id);
+  return entry == PD_NONE ? 0 : entry;
+}
+
+uint32_t state_booking(const struct matching *self, const struct order *order, uint32_t slot) {
+  uint32_t at = order->bookings;
+  while (at != 0 && self->bookings[at].slot != slot)
+    at = chain_next(order->bookings, self->booking_of_order, at);
+  return at;
+}
+
+uint32_t state_free_slots(const struct order *order) {
+  uint32_t filled = (uint32_t)__builtin_popcountll(order->filled);
+  pd_assert(filled <= order->need);
+  return order->need - filled;
+}
+
+int64_t state_latest_start(const struct order *order) {
+  return order->window_end_ms - (int64_t)order->minutes * PD_MINUTE_MS;
+}
+
+/* What another daemon says is taken as it is, but kept within what the arithmetic here can bear. */
+static int32_t within_i32(int32_t value, int32_t low, int32_t high) {
+  return value < low ? low : value > high ? high : value;
+}
+
+static uint32_t within_u32(uint32_t value, uint32_t low, uint32_t high) {
+  return value < low ? low : value > high ? high : value;
+}
+
+static int64_t sane_time(int64_t time_ms) {
+  return time_ms < 0 ? 0 : time_ms > TIME_MAX ? TIME_MAX : time_ms;
+}
+
+static struct pd_square square_of(const struct pd_cell *cell) {
+  if (cell == NULL) return (struct pd_square){0};
+  return (struct pd_square){.x = within_i32(cell->x, -CELL_X_MAX - 1, CELL_X_MAX),
+                            .y = within_i32(cell->y, -CELL_Y_MAX - 1, CELL_Y_MAX)};
+}
+
+/* A mask with the bit of each skill; one that is unknown here sets bit `unknown`. */
+static uint32_t skill_mask(const enum pd_skill *skills, size_t count, uint32_t unknown) {
+  uint32_t mask = 0;
+  for (size_t i = 0; i < count; i++) {
+    uint32_t skill = (uint32_t)skills[i];
+    mask |= skill > 0 && skill < SKILLS_KNOWN ? 1u << skill : unknown;
+  }
+  return mask;
+}
+
+static void set_hours(struct volunteer *volunteer, const uint32_t *days, size_t count) {
+  memset(volunteer->hours, 0, sizeof volunteer->hours);
+  for (uint32_t hour = 0; hour < WEEK_HOURS && hour / 24 < count; hour++) {
+    uint64_t bit = days[hour / 24] >> hour % 24 & 1u;
+    volunteer->hours[hour / 64] |= bit << hour % 64;
+  }
+}
+
+/* The number of a person, new or not; PD_NONE when the table is full (the limits forbid it). */
+static uint32_t volunteer_number(struct matching *self, struct pd_id person) {
+  uint32_t number = state_volunteer(self, &person);
+  if (number != PD_NONE || self->facts->volunteers >= self->limits.persons) return number;
+  number = (uint32_t)self->facts->volunteers++;
+  self->volunteers[number].person = person;
+  pd_idmap_put(&self->volunteer_by_id, &person, number);
+  return number;
+}
+
+/* Only active volunteers stand in the index of places. */
+static void index_volunteer(struct matching *self, uint32_t number) {
+  const struct volunteer *volunteer = &self->volunteers[number];
+  if (volunteer->status != VOLUNTEER_ACTIVE) {
+    grid_remove(&self->grid, number);
+    return;
+  }
+  struct pd_lonlat home = pd_geo_center(volunteer->cell);
+  struct grid_member member = {.lat_e7 = home.lat_e7,
+                               .lon_e7 = home.lon_e7,
+                               .mask = volunteer->skills,
+                               .radius_m = volunteer->radius_m};
+  grid_set(&self->grid, number, &member);
+}
+
+void state_volunteer_registered(struct matching *self, const struct pd_volunteer_registered *said) {
+  uint32_t number = volunteer_number(self, PD_ID(said->person));
+  if (number == PD_NONE) return;
+  struct volunteer *volunteer = &self->volunteers[number];
+  if (volunteer->status == VOLUNTEER_ERASED) return;
+  volunteer->cell = square_of(said->cell);
+  volunteer->skills = skill_mask(said->skills, said->n_skills, 0);
+  set_hours(volunteer, said->available, said->n_available);
+  volunteer->radius_m = said->radius_m;
+  volunteer->max_per_week = said->max_per_week;
+  volunteer->age = (uint8_t)said->age;
+  volunteer->vetted = said->vetted != 0;
+  volunteer->emergency = said->emergency != 0;
+  volunteer->status = VOLUNTEER_ACTIVE;
+  index_volunteer(self, number);
+}
+
+void state_volunteer_status(struct matching *self, struct pd_id person,
+                            enum volunteer_status status) {
+  uint32_t number = state_volunteer(self, &person);
+  if (number == PD_NONE) return;
+  struct volunteer *volunteer = &self->volunteers[number];
+  if (volunteer->status < (uint8_t)status) volunteer->status = (uint8_t)status;
+  index_volunteer(self, number);
+}
+
+void state_volunteer_resumed(struct matching *self, struct pd_id person) {
+  uint32_t number = state_volunteer(self, &person);
+  if (number == PD_NONE || self->volunteers[number].status != VOLUNTEER_PAUSED) return;
+  self->volunteers[number].status = VOLUNTEER_ACTIVE;
+  index_volunteer(self, number);
+}
+
+void state_order_placed(struct matching *self, const struct pd_order_placed *said) {
+  if (said->order == 0 || state_order(self, said->order) != 0) return;
+  if (pd_pool_free(&self->free_orders) == 0) return;
+  uint32_t entry = pd_pool_take(&self->free_orders) + 1;
+  pd_map_put(&self->order_by_id, said->order, entry);
+  self->orders[entry] = (struct order){
+      .id = said->order,
+      .requester = PD_ID(said->requester),
+      .window_start_ms = sane_time(said->window_start_ms),
+      .window_end_ms = sane_time(said->window_end_ms),
+      .cell = square_of(said->cell),
+      .skills = skill_mask(said->skills, said->n_skills, 1),
+      .minutes = within_u32(said->minutes, 1, MINUTES_MAX),
+      .need = within_u32(said->need, 1, NEED_MAX),
+      .urgency = (uint8_t)within_u32((uint32_t)said->urgency, 0, PD_URGENCY_EMERGENCY),
+      .kind = (uint8_t)said->kind,
+      .sensitive = said->sensitive != 0,
+  };
+}
+
+void state_order_stopped(struct matching *self, uint64_t id) {
+  uint32_t entry = state_order(self, id);
+  if (entry != 0) self->orders[entry].stopped = 1;
+}
+
+/* Give the entry back once intake is done with the order and no offer of it is open. */
+static void free_when_over(struct matching *self, uint32_t entry) {
+  struct order *order = &self->orders[entry];
+  if (!order->closed || order->offers != 0) return;
+  pd_assert(order->bookings == 0 && order->asked == 0);
+  pd_map_remove(&self->order_by_id, order->id);
+  *order = (struct order){0};
+  pd_pool_give(&self->free_orders, entry - 1);
+}
+
+/* Keep the time of a service that took place: its booking is about to be forgotten. */
+static void remember_done(struct matching *self, const struct booking *booking) {
+  struct volunteer *volunteer = &self->volunteers[booking->volunteer];
+  int64_t week = pd_week_number(booking->start_ms, self->zone_min);
+  if (booking->end_ms > volunteer->done_end_ms) {
+    volunteer->done_start_ms = booking->start_ms;
+    volunteer->done_end_ms = booking->end_ms;
+  }
+  if (week > volunteer->done_week) {
+    volunteer->done_week = week;
+    volunteer->done_count = 0;
+  }
+  if (week == volunteer->done_week) volunteer->done_count++;
+}
+
+static void drop_booking(struct matching *self, uint32_t entry) {
+  struct booking *booking = &self->bookings[entry];
+  struct order *order = &self->orders[booking->order];
+  pd_assert(order->filled & UINT64_C(1) << (booking->slot - 1));
+  order->filled &= ~(UINT64_C(1) << (booking->slot - 1));
+  chain_remove(&order->bookings, self->booking_of_order, entry);
+  chain_remove(&self->volunteers[booking->volunteer].bookings, self->booking_of_volunteer, entry);
+  *booking = (struct booking){0};
+  pd_pool_give(&self->free_bookings, entry - 1);
+}
+
+void state_order_closed(struct matching *self, uint64_t id) {
+  uint32_t entry = state_order(self, id);
+  if (entry == 0 || self->orders[entry].closed) return;
+  struct order *order = &self->orders[entry];
+  order->stopped = 1;
+  order->closed = 1;
+  while (order->bookings != 0) {
+    if (self->bookings[order->bookings].started)
+      remember_done(self, &self->bookings[order->bookings]);
+    drop_booking(self, order->bookings);
+  }
+  while (order->asked != 0) {
+    uint32_t next = self->asked[order->asked].next;
+    self->asked[order->asked] = (struct asked){0};
+    pd_pool_give(&self->free_asked, order->asked - 1);
+    order->asked = next;
+  }
+  free_when_over(self, entry);
+}
+
+void state_service_started(struct matching *self, const struct pd_service_started *said) {
+  uint32_t entry = state_order(self, said->order);
+  if (entry == 0) return;
+  uint32_t booking = state_booking(self, &self->orders[entry], said->slot);
+  if (booking != 0) self->bookings[booking].started = 1;
+}
+
+void state_wave_opened(struct matching *self, const struct pd_wave_opened *said) {
+  uint32_t entry = state_order(self, said->order);
+  if (entry == 0) return;
+  self->orders[entry].wave = said->wave;
+  self->orders[entry].wave_expires_ms = said->expires_at_ms;
+}
+
+void state_offer_made(struct matching *self, const struct pd_offer_made *said) {
+  struct pd_id person = PD_ID(said->volunteer);
+  uint32_t number = state_volunteer(self, &person);
+  uint32_t at = state_order(self, said->order);
+  if (number == PD_NONE || at == 0 || state_offer(self, said->offer) != 0) return;
+  if (pd_pool_free(&self->free_offers) == 0 || pd_pool_free(&self->free_asked) == 0) return;
+  struct order *order = &self->orders[at];
+  struct volunteer *volunteer = &self->volunteers[number];
+  uint32_t entry = pd_pool_take(&self->free_offers) + 1;
+  self->offers[entry] = (struct offer){.id = said->offer,
+                                       .start_ms = said->start_ms,
+                                       .end_ms = said->end_ms,
+                                       .order = at,
+                                       .volunteer = number};
+  pd_map_put(&self->offer_by_id, said->offer, entry);
+  chain_add(&order->offers, self->offer_of_order, entry);
+  chain_add(&volunteer->offers, self->offer_of_volunteer, entry);
+  order->open_offers++;
+  volunteer->open_offers++;
+  uint32_t pair = pd_pool_take(&self->free_asked) + 1;
+  self->asked[pair] = (struct asked){.volunteer = number, .next = order->asked};
+  order->asked = pair;
+  if (said->offer > self->facts->last_offer) self->facts->last_offer = said->offer;
+}
+
+static void drop_offer(struct matching *self, uint64_t id) {
+  uint32_t entry = state_offer(self, id);
+  if (entry == 0) return;
+  struct offer *offer = &self->offers[entry];
+  uint32_t at = offer->order;
+  struct volunteer *volunteer = &self->volunteers[offer->volunteer];
+  pd_assert(self->orders[at].open_offers > 0 && volunteer->open_offers > 0);
+  chain_remove(&self->orders[at].offers, self->offer_of_order, entry);
+  chain_remove(&volunteer->offers, self->offer_of_volunteer, entry);
+  self->orders[at].open_offers--;
+  volunteer->open_offers--;
+  pd_map_remove(&self->offer_by_id, id);
+  *offer = (struct offer){0};
+  pd_pool_give(&self->free_offers, entry - 1);
+  free_when_over(self, at);
+}
+
+void state_offer_closed(struct matching *self, const struct pd_offer_closed *said) {
+  drop_offer(self, said->offer);
+}
+
+void state_slot_filled(struct matching *self, const struct pd_slot_filled *said) {
+  struct pd_id person = PD_ID(said->volunteer);
+  uint32_t number = state_volunteer(self, &person);
+  uint32_t at = state_order(self, said->order);
+  drop_offer(self, said->offer);
+  if (number == PD_NONE || at == 0 || self->orders[at].closed) return;
+  struct order *order = &self->orders[at];
+  if (said->slot == 0 || said->slot > order->need) return;
+  if (state_booking(self, order, said->slot) != 0) return;
+  if (pd_pool_free(&self->free_bookings) == 0) return;
+  uint32_t entry = pd_pool_take(&self->free_bookings) + 1;
+  self->bookings[entry] = (struct booking){.start_ms = said->start_ms,
+                                           .end_ms = said->end_ms,
+                                           .order = at,
+                                           .volunteer = number,
+                                           .slot = said->slot};
+  chain_add(&order->bookings, self->booking_of_order, entry);
+  chain_add(&self->volunteers[number].bookings, self->booking_of_volunteer, entry);
+  order->filled |= UINT64_C(1) << (said->slot - 1);
+}
+
+void state_slot_reopened(struct matching *self, const struct pd_slot_reopened *said) {
+  uint32_t entry = state_order(self, said->order);
+  if (entry == 0) return;
+  uint32_t booking = state_booking(self, &self->orders[entry], said->slot);
+  if (booking != 0) drop_booking(self, booking);
+}

@@ -1,0 +1,155 @@
+/* state - the tables of the matcher, and how events change them.
+ *
+ * Inside the core only.  Everything below `facts` stands in the arena's image and holds no pointer;
+ * entries are numbers.  Volunteers are numbered densely from 0 and stay for ever (limits.persons
+ * counts erased ones too); orders, offers, asked pairs and bookings are numbered from 1, come out
+ * of pools, and 0 is none.  The apply functions are total: what they do not know, they ignore.
+ */
+#ifndef MATCHING_STATE_H
+#define MATCHING_STATE_H
+
+#include "common/base/geo.h"
+#include "common/base/map.h"
+#include "common/base/pool.h"
+#include "services/matching/chain.h"
+#include "services/matching/grid.h"
+#include "services/matching/matching_core.h"
+
+enum volunteer_status { VOLUNTEER_ACTIVE, VOLUNTEER_PAUSED, VOLUNTEER_EXITED, VOLUNTEER_ERASED };
+
+#define WEEK_HOURS 168u
+
+struct volunteer {
+  struct pd_id person;
+  uint64_t hours[3];     /* bit of each hour of the local week, Monday 0:00 first */
+  int64_t done_start_ms; /* the latest service of an order that is closed already: its time stays
+                            taken */
+  int64_t done_end_ms;
+  int64_t done_week; /* local week of such services, and how many of them it held */
+  struct pd_square cell;
+  uint32_t done_count;
+  uint32_t skills; /* bit of each skill */
+  uint32_t radius_m;
+  uint32_t max_per_week;
+  uint32_t offers;      /* chain of open ones */
+  uint32_t open_offers; /* how many */
+  uint32_t bookings;    /* chain */
+  uint8_t age;          /* enum AgeBand */
+  uint8_t vetted;
+  uint8_t emergency;
+  uint8_t status; /* enum volunteer_status */
+};
+
+struct order {
+  uint64_t id; /* 0: the entry is free */
+  struct pd_id requester;
+  int64_t window_start_ms;
+  int64_t window_end_ms;
+  int64_t wave_expires_ms;
+  uint64_t filled; /* bit n - 1: slot n is booked */
+  struct pd_square cell;
+  uint32_t skills; /* bit of each skill; bit 0: one that this version does not know */
+  uint32_t minutes;
+  uint32_t need;
+  uint32_t wave;        /* number of the last wave that opened */
+  uint32_t offers;      /* chain of open ones */
+  uint32_t open_offers; /* how many */
+  uint32_t asked;       /* list */
+  uint32_t bookings;    /* chain */
+  uint8_t urgency;      /* enum Urgency */
+  uint8_t kind;         /* enum OrderKind */
+  uint8_t sensitive;
+  uint8_t stopped; /* no more waves: cancelled, served, or too late to begin */
+  uint8_t closed;  /* intake is done with it; the entry waits for its last offer to end */
+  uint8_t zero[3];
+};
+
+struct offer {
+  uint64_t id;
+  int64_t start_ms;
+  int64_t end_ms;
+  uint32_t order;
+  uint32_t volunteer;
+};
+
+struct asked {
+  uint32_t volunteer;
+  uint32_t next;
+};
+
+struct booking {
+  int64_t start_ms;
+  int64_t end_ms;
+  uint32_t order;
+  uint32_t volunteer;
+  uint32_t slot; /* 1 .. need */
+  uint32_t started;
+};
+
+/* Counters of the image. */
+struct facts {
+  uint64_t volunteers; /* numbers given out */
+  uint64_t last_offer; /* highest id said */
+};
+
+struct matching {
+  struct matching_policy policy;
+  struct pd_limits limits;
+  int32_t zone_min;
+  uint32_t serial;     /* of the scan that last marked someone */
+  uint32_t *marks;     /* scratch, a serial for each volunteer: asked for the order at hand */
+  uint64_t tally_left; /* people who may still be counted in this turn */
+  struct grid grid;    /* of the active volunteers, by number */
+  struct facts *facts;
+  struct volunteer *volunteers;
+  struct order *orders;
+  struct offer *offers;
+  struct asked *asked;
+  struct booking *bookings;
+  struct chain_link *offer_of_order;
+  struct chain_link *offer_of_volunteer;
+  struct chain_link *booking_of_order;
+  struct chain_link *booking_of_volunteer;
+  struct pd_idmap volunteer_by_id;
+  struct pd_map order_by_id;
+  struct pd_map offer_by_id;
+  struct pd_pool free_orders;
+  struct pd_pool free_offers;
+  struct pd_pool free_asked;
+  struct pd_pool free_bookings;
+};
+
+/* The volunteer's number, PD_NONE if unknown; the entry of an order or an open offer, 0 if unknown.
+ */
+uint32_t state_volunteer(const struct matching *self, const struct pd_id *person);
+uint32_t state_order(const struct matching *self, uint64_t id);
+uint32_t state_offer(const struct matching *self, uint64_t id);
+
+/* The booking of a slot of an order, 0 if it is free. */
+uint32_t state_booking(const struct matching *self, const struct order *order, uint32_t slot);
+
+/* Slots that nobody holds. */
+uint32_t state_free_slots(const struct order *order);
+
+/* The latest time at which the service can begin and still end within the window. */
+int64_t state_latest_start(const struct order *order);
+
+/* Fold one event; one function for each kind that changes something here. */
+void state_volunteer_registered(struct matching *self, const struct pd_volunteer_registered *said);
+void state_volunteer_status(struct matching *self, struct pd_id person,
+                            enum volunteer_status status);
+void state_volunteer_resumed(struct matching *self, struct pd_id person);
+void state_order_placed(struct matching *self, const struct pd_order_placed *said);
+void state_order_stopped(struct matching *self, uint64_t id);
+void state_order_closed(struct matching *self, uint64_t id);
+void state_service_started(struct matching *self, const struct pd_service_started *said);
+void state_wave_opened(struct matching *self, const struct pd_wave_opened *said);
+void state_offer_made(struct matching *self, const struct pd_offer_made *said);
+void state_offer_closed(struct matching *self, const struct pd_offer_closed *said);
+void state_slot_filled(struct matching *self, const struct pd_slot_filled *said);
+void state_slot_reopened(struct matching *self, const struct pd_slot_reopened *said);
+
+/* Walk every invariant of matching_core.h and assert it: O(state). */
+void state_check(const struct matching *self);
+
+#endif

@@ -1,0 +1,333 @@
+#include "services/matching/waves.h"
+
+#include "common/base/calendar.h"
+#include "services/matching/nearby.h"
+#include "services/matching/rules.h"
+
+#define REASONS (PD_REASON_FULL + 1)
+
+/* Somebody to be invited. */
+struct invitation {
+  struct proposal time;
+  uint32_t volunteer;
+  uint32_t distance_m;
+};
+
+/* A wave in the making. */
+struct wave {
+  uint32_t wanted;
+  uint32_t count;
+  uint32_t considered;
+  uint32_t tally[REASONS]; /* people kept out, by reason */
+  uint32_t zero;
+  struct invitation invited[MATCHING_WAVE_MAX];
+};
+
+/* A tally list as the contract has it, on the caller's stack. */
+struct tallies {
+  struct pd_tally items[REASONS];
+  struct pd_tally *list[REASONS];
+  size_t count;
+};
+
+static void list_tallies(const struct wave *wave, struct tallies *tallies) {
+  tallies->count = 0;
+  for (unsigned reason = 1; reason < REASONS; reason++) {
+    if (wave->tally[reason] == 0) continue;
+    struct pd_tally *item = &tallies->items[tallies->count];
+    *item = (struct pd_tally)PD_TALLY_INIT;
+    item->reason = (enum pd_reason)reason;
+    item->count = wave->tally[reason];
+    tallies->list[tallies->count++] = item;
+  }
+}
+
+static ProtobufCBinaryData bytes_of(const struct matching *self, uint32_t volunteer) {
+  return pd_bytes(&self->volunteers[volunteer].person);
+}
+
+static void mark_asked(struct matching *self, const struct order *order) {
+  self->serial++;
+  if (self->serial == 0) {
+    memset(self->marks, 0, sizeof *self->marks * self->limits.persons);
+    self->serial = 1;
+  }
+  for (uint32_t at = order->asked; at != 0; at = self->asked[at].next)
+    self->marks[self->asked[at].volunteer] = self->serial;
+}
+
+static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+/* How many offers the wave may hold: by policy, and by what the shard's tables can still take. */
+static uint32_t wave_room(const struct matching *self, const struct order *order,
+                          uint32_t *wanted) {
+  *wanted = least(self->policy.wave_max, state_free_slots(order) * self->policy.offers_per_slot);
+  uint32_t room = least(pd_pool_free(&self->free_offers), pd_pool_free(&self->free_asked));
+  if (pd_pool_free(&self->free_bookings) == 0) room = 0;
+  return least(*wanted, room);
+}
+
+/* Look at the people around, nearest first, until the wave is full. */
+static void gather(struct matching *self, const struct rules *rules, struct wave *wave) {
+  struct nearby walk;
+  uint32_t number, distance_m;
+  nearby_begin(&walk, self, rules->order, 2 * wave->wanted);
+  while (wave->count < wave->wanted && wave->considered < self->policy.scan_max &&
+         nearby_next(&walk, &number, &distance_m)) {
+    struct proposal time;
+    enum pd_reason reason = rules_try(rules, number, distance_m, &time);
+    wave->considered++;
+    if (reason != PD_REASON_UNSPECIFIED) {
+      wave->tally[reason]++;
+      continue;
+    }
+    wave->invited[wave->count++] =
+        (struct invitation){.time = time, .volunteer = number, .distance_m = distance_m};
+  }
+}
+
+/* The distance only where it can be the reason: it costs more than all rules before it. */
+static uint32_t distance_if_needed(const struct order *order, const struct volunteer *volunteer) {
+  bool needed = volunteer->status == VOLUNTEER_ACTIVE && (order->skills & ~volunteer->skills) == 0;
+  return needed ? nearby_distance_m(order->cell, volunteer->cell) : 0;
+}
+
+/* Nobody can be invited: count everybody in the shard by the reason, as far as this turn's share of
+ * such work goes. */
+static void count_everybody(struct matching *self, const struct rules *rules, struct wave *wave) {
+  uint64_t everybody = self->facts->volunteers;
+  if (everybody > self->tally_left) return;
+  self->tally_left -= everybody;
+  memset(wave->tally, 0, sizeof wave->tally);
+  wave->considered = (uint32_t)everybody;
+  for (uint32_t number = 0; number < everybody; number++) {
+    struct proposal time;
+    uint32_t distance_m = distance_if_needed(rules->order, &self->volunteers[number]);
+    enum pd_reason reason = rules_try(rules, number, distance_m, &time);
+    wave->tally[reason != PD_REASON_UNSPECIFIED ? reason : PD_REASON_RANKED_LOWER]++;
+  }
+}
+
+static void say_unmatched(struct pd_outbox *out, const struct order *order,
+                          const struct wave *wave) {
+  struct tallies tallies;
+  list_tallies(wave, &tallies);
+  struct pd_order_unmatched said = PD_ORDER_UNMATCHED_INIT;
+  said.order = order->id;
+  said.wave = order->wave + 1;
+  said.considered = wave->considered;
+  said.n_excluded = tallies.count;
+  said.excluded = tallies.list;
+  pd_emit_order_unmatched(out, &said);
+}
+
+static int64_t wave_expiry(const struct matching *self, const struct order *order, int64_t now_ms) {
+  int64_t expiry = now_ms + self->policy.ttl_min[order->urgency] * PD_MINUTE_MS;
+  int64_t latest = state_latest_start(order);
+  return expiry < latest ? expiry : latest;
+}
+
+static void say_wave(const struct matching *self, struct pd_outbox *out, const struct order *order,
+                     const struct wave *wave) {
+  struct tallies tallies;
+  list_tallies(wave, &tallies);
+  struct pd_wave_opened said = PD_WAVE_OPENED_INIT;
+  said.order = order->id;
+  said.wave = order->wave + 1;
+  said.offers = wave->count;
+  said.expires_at_ms = wave_expiry(self, order, out->input->now_ms);
+  said.considered = wave->considered;
+  said.n_excluded = tallies.count;
+  said.excluded = tallies.list;
+  pd_emit_wave_opened(out, &said);
+}
+
+static void say_offers(const struct matching *self, struct pd_outbox *out,
+                       const struct order *order, const struct wave *wave) {
+  for (uint32_t i = 0; i < wave->count; i++) {
+    const struct invitation *invited = &wave->invited[i];
+    struct pd_offer_made said = PD_OFFER_MADE_INIT;
+    said.offer = self->facts->last_offer + 1;
+    said.order = order->id;
+    said.wave = order->wave;
+    said.volunteer = bytes_of(self, invited->volunteer);
+    said.distance_m = invited->distance_m;
+    said.start_ms = invited->time.start_ms;
+    said.end_ms = invited->time.end_ms;
+    said.expires_at_ms = order->wave_expires_ms;
+    pd_emit_offer_made(out, &said);
+  }
+}
+
+void waves_open(struct matching *self, struct pd_outbox *out, uint32_t entry) {
+  const struct order *order = &self->orders[entry];
+  if (order->id == 0 || order->stopped || order->offers != 0 || state_free_slots(order) == 0)
+    return;
+  struct wave wave;
+  uint32_t wanted;
+  wave.count = 0;
+  wave.considered = 0;
+  memset(wave.tally, 0, sizeof wave.tally);
+  wave.wanted = wave_room(self, order, &wanted);
+  mark_asked(self, order);
+  struct rules rules = rules_begin(self, order, out->input->now_ms, true);
+  bool late = rules.first_ms > rules.last_ms;
+  if (wave.wanted == 0) {
+    wave.tally[PD_REASON_FULL] = wanted;
+    wave.considered = wanted;
+  } else if (!late) {
+    gather(self, &rules, &wave);
+    if (wave.count == 0) count_everybody(self, &rules, &wave);
+  }
+  if (wave.count == 0) {
+    say_unmatched(out, order, &wave);
+    return;
+  }
+  say_wave(self, out, order, &wave);
+  say_offers(self, out, order, &wave);
+}
+
+static void close_offer(const struct matching *self, struct pd_outbox *out, uint32_t entry,
+                        enum pd_reason reason) {
+  const struct offer *offer = &self->offers[entry];
+  pd_assert(offer->id != 0);
+  struct pd_offer_closed said = PD_OFFER_CLOSED_INIT;
+  said.offer = offer->id;
+  said.order = self->orders[offer->order].id;
+  said.volunteer = bytes_of(self, offer->volunteer);
+  said.reason = reason;
+  pd_emit_offer_closed(out, &said);
+}
+
+static void close_offers(const struct matching *self, struct pd_outbox *out, uint32_t entry,
+                         enum pd_reason reason) {
+  while (self->orders[entry].offers != 0)
+    close_offer(self, out, self->orders[entry].offers, reason);
+}
+
+void waves_due(struct matching *self, struct pd_outbox *out, const struct pd_wave_due *due,
+               int64_t due_ms) {
+  uint32_t entry = state_order(self, due->order);
+  if (entry == 0 || self->orders[entry].closed) return;
+  const struct order *order = &self->orders[entry];
+  bool retry = due->wave == order->wave + 1;
+  bool ended = due->wave == order->wave && due_ms >= order->wave_expires_ms;
+  if (!retry && !ended) return;
+  if (ended) close_offers(self, out, entry, PD_REASON_SILENT);
+  waves_open(self, out, entry);
+}
+
+/* The time to be booked: as offered; or, when that has begun already, the next that suits. */
+static enum pd_reason booking_time(const struct matching *self, const struct offer *offer,
+                                   int64_t now_ms, struct proposal *time) {
+  const struct volunteer *volunteer = &self->volunteers[offer->volunteer];
+  const struct order *order = &self->orders[offer->order];
+  *time = (struct proposal){offer->start_ms, offer->end_ms};
+  if (offer->start_ms >= now_ms) return rules_check_time(self, volunteer, *time);
+  struct rules rules = rules_begin(self, order, now_ms, false);
+  if (rules.first_ms > rules.last_ms && now_ms <= rules.last_ms) rules.first_ms = rules.last_ms;
+  return rules_find_time(&rules, volunteer, time);
+}
+
+static enum pd_reason may_book(const struct matching *self, const struct offer *offer,
+                               int64_t now_ms, struct proposal *time) {
+  const struct order *order = &self->orders[offer->order];
+  if (self->volunteers[offer->volunteer].status != VOLUNTEER_ACTIVE) return PD_REASON_INACTIVE;
+  if (order->stopped) return PD_REASON_ORDER_ENDED;
+  if (state_free_slots(order) == 0) return PD_REASON_FILLED;
+  if (pd_pool_free(&self->free_bookings) == 0) return PD_REASON_FULL;
+  return booking_time(self, offer, now_ms, time);
+}
+
+static void fill_slot(struct matching *self, struct pd_outbox *out, uint32_t offer,
+                      struct proposal time) {
+  uint32_t entry = self->offers[offer].order;
+  const struct order *order = &self->orders[entry];
+  struct pd_slot_filled said = PD_SLOT_FILLED_INIT;
+  said.order = order->id;
+  said.slot = 1 + (uint32_t)__builtin_ctzll(~order->filled);
+  said.volunteer = bytes_of(self, self->offers[offer].volunteer);
+  said.offer = self->offers[offer].id;
+  said.start_ms = time.start_ms;
+  said.end_ms = time.end_ms;
+  pd_assert(said.slot <= order->need);
+  pd_emit_slot_filled(out, &said);
+  if (state_free_slots(order) > 0) return;
+  close_offers(self, out, entry, PD_REASON_FILLED);
+  struct pd_order_staffed staffed = PD_ORDER_STAFFED_INIT;
+  staffed.order = order->id;
+  pd_emit_order_staffed(out, &staffed);
+}
+
+void waves_answered(struct matching *self, struct pd_outbox *out,
+                    const struct pd_offer_answered *answer) {
+  uint32_t at = state_offer(self, answer->offer);
+  if (at == 0) return;
+  const struct offer *offer = &self->offers[at];
+  struct pd_id person = PD_ID(answer->volunteer);
+  if (!pd_id_equal(&person, &self->volunteers[offer->volunteer].person)) return;
+  uint32_t entry = offer->order;
+  struct proposal time;
+  enum pd_reason reason = PD_REASON_DECLINED;
+  if (answer->accept) reason = may_book(self, offer, out->input->now_ms, &time);
+  if (reason == PD_REASON_UNSPECIFIED)
+    fill_slot(self, out, at, time);
+  else
+    close_offer(self, out, at, reason);
+  waves_open(self, out, entry);
+}
+
+/* Say that a booking is over, and look for somebody else while there is time. */
+static void reopen(struct matching *self, struct pd_outbox *out, uint32_t booking,
+                   enum pd_reason reason) {
+  uint32_t entry = self->bookings[booking].order;
+  const struct order *order = &self->orders[entry];
+  struct pd_slot_reopened said = PD_SLOT_REOPENED_INIT;
+  said.order = order->id;
+  said.slot = self->bookings[booking].slot;
+  said.volunteer = bytes_of(self, self->bookings[booking].volunteer);
+  said.reason = reason;
+  pd_emit_slot_reopened(out, &said);
+  if (out->input->now_ms <= state_latest_start(order)) waves_open(self, out, entry);
+}
+
+void waves_reopen(struct matching *self, struct pd_outbox *out, uint64_t order, uint32_t slot,
+                  struct pd_id person, enum pd_reason reason) {
+  pd_assert(reason == PD_REASON_WITHDREW || reason == PD_REASON_NO_SHOW);
+  uint32_t entry = state_order(self, order);
+  if (entry == 0 || self->orders[entry].closed) return;
+  uint32_t at = state_booking(self, &self->orders[entry], slot);
+  if (at == 0 || self->bookings[at].started) return;
+  if (!pd_id_equal(&person, &self->volunteers[self->bookings[at].volunteer].person)) return;
+  reopen(self, out, at, reason);
+}
+
+static uint32_t first_not_started(const struct matching *self, uint32_t number) {
+  uint32_t head = self->volunteers[number].bookings;
+  uint32_t at = head;
+  while (at != 0 && self->bookings[at].started)
+    at = chain_next(head, self->booking_of_volunteer, at);
+  return at;
+}
+
+void waves_inactive(struct matching *self, struct pd_outbox *out, struct pd_id person,
+                    bool bookings) {
+  uint32_t number = state_volunteer(self, &person);
+  if (number == PD_NONE) return;
+  pd_assert(self->volunteers[number].status != VOLUNTEER_ACTIVE);
+  while (self->volunteers[number].offers != 0) {
+    uint32_t offer = self->volunteers[number].offers;
+    uint32_t entry = self->offers[offer].order;
+    close_offer(self, out, offer, PD_REASON_INACTIVE);
+    waves_open(self, out, entry);
+  }
+  if (!bookings) return;
+  for (uint32_t at; (at = first_not_started(self, number)) != 0;)
+    reopen(self, out, at, PD_REASON_INACTIVE);
+}
+
+void waves_stopped(struct matching *self, struct pd_outbox *out, uint64_t order) {
+  uint32_t entry = state_order(self, order);
+  if (entry != 0 && self->orders[entry].stopped)
+    close_offers(self, out, entry, PD_REASON_ORDER_ENDED);
+}

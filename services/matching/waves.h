@@ -1,0 +1,37 @@
+/* waves - what the matcher decides: waves of offers, bookings, and what follows when one ends.
+ *
+ * Each function answers one thing that happened, through the outbox.  A wave goes out when an order
+ * has a free slot, no open offer, and has not been stopped; a slot goes to the first who accepts.
+ */
+#ifndef MATCHING_WAVES_H
+#define MATCHING_WAVES_H
+
+#include "services/matching/state.h"
+
+/* Invite for an order entry now: wave_opened and its offers, or order_unmatched.  Says nothing
+ * while offers are open, no slot is free, or the order is stopped. */
+void waves_open(struct matching *self, struct pd_outbox *out, uint32_t entry);
+
+/* The time of a wave is over (of an open one: its offers end SILENT), or an unmatched order is
+ * tried again.  An old wave's time, or one that comes too early, says nothing. */
+void waves_due(struct matching *self, struct pd_outbox *out, const struct pd_wave_due *due,
+               int64_t due_ms);
+
+/* An invited volunteer said yes or no. */
+void waves_answered(struct matching *self, struct pd_outbox *out,
+                    const struct pd_offer_answered *answer);
+
+/* A booking ended before the service began: WITHDREW or NO_SHOW.  Nothing is said unless this
+ * volunteer holds the slot and has not started. */
+void waves_reopen(struct matching *self, struct pd_outbox *out, uint64_t order, uint32_t slot,
+                  struct pd_id person, enum pd_reason reason);
+
+/* A volunteer is not to be invited any more: open offers end INACTIVE; with `bookings` also the
+ * services that have not begun. */
+void waves_inactive(struct matching *self, struct pd_outbox *out, struct pd_id person,
+                    bool bookings);
+
+/* An order was stopped or closed: its open offers end ORDER_ENDED. */
+void waves_stopped(struct matching *self, struct pd_outbox *out, uint64_t order);
+
+#endif
