@@ -211,7 +211,7 @@ class Layers(Tree):
                    "target_link_libraries(points_core PRIVATE pd_core)\n")
         self.planted("services/points/a.c", '"common/wire/entry.h"', '"common/flow/turn.h"',
                      '"common/io/shell.h"',
-                     "<stdio.h>", "<time.h>", "<sodium.h>", '"services/matching/grid.h"')
+                     "<unistd.h>", "<time.h>", "<sodium.h>", '"services/matching/grid.h"')
 
     def test_a_header_that_a_core_includes_is_part_of_the_core(self):
         self.write("services/points/points_core.h",
