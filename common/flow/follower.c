@@ -5,8 +5,8 @@ void pd_follower_init(struct pd_follower *follower, uint64_t next) {
   *follower = (struct pd_follower){.next = next, .tail = next - 1};
 }
 
-enum pd_follow pd_follower_judge(struct pd_follower *follower, const struct pd_entry_view *view, const uint8_t *bytes,
-                                 size_t size, const struct pd_hash *hash) {
+enum pd_follow pd_follower_judge(struct pd_follower *follower, const struct pd_entry_view *view,
+                                 const uint8_t *bytes, size_t size, const struct pd_hash *hash) {
   struct pd_hash real = pd_hash_of(bytes, size);
   if (!pd_hash_equal(&real, hash)) return PD_FOLLOW_CORRUPT;
   if (view->head.last_seq < follower->next) return PD_FOLLOW_OLD;
@@ -24,7 +24,8 @@ void pd_follower_consumed(struct pd_follower *follower, uint64_t seq) {
   if (follower->tail < seq) follower->tail = seq;
 }
 
-void pd_follower_finished(struct pd_follower *follower, const struct pd_entry_view *view, const struct pd_hash *hash) {
+void pd_follower_finished(struct pd_follower *follower, const struct pd_entry_view *view,
+                          const struct pd_hash *hash) {
   pd_assert(follower->next == view->head.last_seq + 1);
   follower->last = *hash;
   follower->chained = true;

@@ -15,7 +15,8 @@ bool pd_replies_open(const struct pd_replies *replies) {
   return replies->size - replies->used >= 2 * (PD_REPLY_MAX + HEAD);
 }
 
-uint8_t *pd_replies_push(struct pd_replies *replies, uint64_t after_seq, uint64_t token, size_t size) {
+uint8_t *pd_replies_push(struct pd_replies *replies, uint64_t after_seq, uint64_t token,
+                         size_t size) {
   pd_assert(size <= PD_REPLY_MAX && pd_replies_open(replies));
   size_t need = HEAD + ((size + 7) & ~(size_t)7);
   size_t at = (replies->head + replies->used) % replies->size;
@@ -32,7 +33,8 @@ uint8_t *pd_replies_push(struct pd_replies *replies, uint64_t after_seq, uint64_
 }
 
 /* The head's record, after stepping over a pad at the ring's end. */
-static struct pd_waiting_reply oldest(const struct pd_replies *replies, size_t *at, size_t *skipped) {
+static struct pd_waiting_reply oldest(const struct pd_replies *replies, size_t *at,
+                                      size_t *skipped) {
   struct pd_waiting_reply reply = {.pad = 1};
   *at = replies->head;
   *skipped = 0;
@@ -44,7 +46,8 @@ static struct pd_waiting_reply oldest(const struct pd_replies *replies, size_t *
   return reply;
 }
 
-const uint8_t *pd_replies_peek(const struct pd_replies *replies, uint64_t committed, uint64_t *token, size_t *size) {
+const uint8_t *pd_replies_peek(const struct pd_replies *replies, uint64_t committed,
+                               uint64_t *token, size_t *size) {
   if (replies->used == 0) return NULL;
   size_t at, skipped;
   struct pd_waiting_reply reply = oldest(replies, &at, &skipped);

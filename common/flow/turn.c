@@ -7,7 +7,8 @@ static void on_reply(void *context, const struct pd_reply *reply);
 
 static void start_packing(struct pd_turn *turn) {
   const struct pd_turn_config *config = &turn->config;
-  pd_packer_init(&turn->packer, config->entries + turn->building * config->entry_size, config->entry_size);
+  pd_packer_init(&turn->packer, config->entries + turn->building * config->entry_size,
+                 config->entry_size);
 }
 
 void pd_turn_init(struct pd_turn *turn, const struct pd_turn_config *config) {
@@ -26,8 +27,10 @@ void pd_turn_init(struct pd_turn *turn, const struct pd_turn_config *config) {
 void pd_turn_position(const struct pd_turn *turn, struct pd_turn_position *position) {
   pd_assert(pd_turn_quiet(turn));
   const struct pd_writer *writer = &turn->writer;
-  *position = (struct pd_turn_position){.seq = writer->seq, .hash = writer->hash, .now_ms = turn->now_ms};
-  position->epoch = writer->epoch; /* of the last entry: a leader has written at least epoch_began */
+  *position =
+      (struct pd_turn_position){.seq = writer->seq, .hash = writer->hash, .now_ms = turn->now_ms};
+  position->epoch =
+      writer->epoch; /* of the last entry: a leader has written at least epoch_began */
   for (unsigned log = 1; log < PD_LOGS; log++) position->next[log] = turn->inputs[log].next;
   memcpy(position->last_of_kind, turn->out.last_of_kind, sizeof position->last_of_kind);
 }
@@ -41,10 +44,12 @@ void pd_turn_resume(struct pd_turn *turn, const struct pd_turn_position *positio
     if (position->next[log] > 0) pd_follower_init(&turn->inputs[log], position->next[log]);
 }
 
-/* ---- what is consumed, as marks -------------------------------------------------------------------------------------- */
+/* ---- what is consumed, as marks
+ * -------------------------------------------------------------------------------------- */
 
 static void write_mark(struct pd_turn *turn) {
-  if (turn->mark_log != PD_LOG_UNSPECIFIED) pd_pack_mark(&turn->packer, turn->mark_log, turn->mark_upto);
+  if (turn->mark_log != PD_LOG_UNSPECIFIED)
+    pd_pack_mark(&turn->packer, turn->mark_log, turn->mark_upto);
   turn->mark_log = PD_LOG_UNSPECIFIED;
 }
 
@@ -56,7 +61,8 @@ static void consume(struct pd_turn *turn, enum pd_log log, uint64_t seq) {
   pd_follower_consumed(&turn->inputs[log], seq);
 }
 
-/* ---- what the core says ---------------------------------------------------------------------------------------------- */
+/* ---- what the core says
+ * ---------------------------------------------------------------------------------------------- */
 
 static void on_event(void *context, const struct pd_event *event) {
   struct pd_turn *turn = context;
@@ -82,11 +88,11 @@ static void say(struct pd_turn *turn, struct pd_event *event) {
   turn->out.input = NULL;
 }
 
-/* ---- replay ---------------------------------------------------------------------------------------------------------- */
+/* ---- replay ---- */
 
 /* Apply the events of one foreign entry from the follower's next up to and including `upto`. */
-static enum pd_err replay_input_entry(struct pd_turn *turn, enum pd_log log, const struct pd_entry_view *view,
-                                      uint64_t upto) {
+static enum pd_err replay_input_entry(struct pd_turn *turn, enum pd_log log,
+                                      const struct pd_entry_view *view, uint64_t upto) {
   struct pd_entry_item found;
   uint64_t seq = view->head.first_seq;
   for (size_t at = 0; pd_entry_next(view, &at, &found);) {
@@ -96,15 +102,18 @@ static enum pd_err replay_input_entry(struct pd_turn *turn, enum pd_log log, con
     pd_arena_reset(&turn->batch);
     struct pd_event *event = pd_event_unpack(&turn->batch, found.event, found.size);
     if (event == NULL) return PD_EFORMAT;
-    if (event->body_case == PD_EVENT_NOT_SET) turn->unknown_kinds++;
-    else turn->config.core->apply(turn->self, event);
+    if (event->body_case == PD_EVENT_NOT_SET)
+      turn->unknown_kinds++;
+    else
+      turn->config.core->apply(turn->self, event);
     pd_follower_consumed(&turn->inputs[log], seq - 1);
   }
   return PD_OK;
 }
 
 /* Consume another log's events up to a mark. */
-static enum pd_err replay_mark(struct pd_turn *turn, struct pd_source *source, enum pd_log log, uint64_t upto) {
+static enum pd_err replay_mark(struct pd_turn *turn, struct pd_source *source, enum pd_log log,
+                               uint64_t upto) {
   struct pd_follower *follower = &turn->inputs[log];
   while (follower->next <= upto) {
     const uint8_t *bytes;
@@ -114,7 +123,8 @@ static enum pd_err replay_mark(struct pd_turn *turn, struct pd_source *source, e
     enum pd_err err = source->next(source->context, log, follower->next, &bytes, &size, &hash);
     if (err == PD_OK) err = pd_entry_open(bytes, size, &view);
     if (err != PD_OK) return err == PD_ENOENT ? PD_ECORRUPT : err;
-    if (pd_follower_judge(follower, &view, bytes, size, &hash) != PD_FOLLOW_NEXT) return PD_ECORRUPT;
+    if (pd_follower_judge(follower, &view, bytes, size, &hash) != PD_FOLLOW_NEXT)
+      return PD_ECORRUPT;
     err = replay_input_entry(turn, log, &view, upto);
     if (err != PD_OK) return err;
     if (follower->next > view.head.last_seq) pd_follower_finished(follower, &view, &hash);
@@ -133,11 +143,13 @@ static enum pd_err replay_event(struct pd_turn *turn, const struct pd_entry_item
   return PD_OK;
 }
 
-static enum pd_err replay_entry(struct pd_turn *turn, struct pd_source *source, const struct pd_entry_view *view) {
+static enum pd_err replay_entry(struct pd_turn *turn, struct pd_source *source,
+                                const struct pd_entry_view *view) {
   struct pd_entry_item found;
   for (size_t at = 0; pd_entry_next(view, &at, &found);) {
     bool own = found.log == PD_LOG_UNSPECIFIED;
-    enum pd_err err = own ? replay_event(turn, &found) : replay_mark(turn, source, found.log, found.upto);
+    enum pd_err err =
+        own ? replay_event(turn, &found) : replay_mark(turn, source, found.log, found.upto);
     if (err != PD_OK) return err;
   }
   return PD_OK;
@@ -151,14 +163,16 @@ enum pd_err pd_turn_replay(struct pd_turn *turn, struct pd_source *source) {
     struct pd_hash hash;
     struct pd_entry_view view;
     enum pd_log own = turn->config.core->log;
-    enum pd_err err = source->next(source->context, own, turn->out.last_seq + 1, &bytes, &size, &hash);
+    enum pd_err err =
+        source->next(source->context, own, turn->out.last_seq + 1, &bytes, &size, &hash);
     if (err == PD_ENOENT) return PD_OK;
     if (err == PD_OK) err = pd_entry_open(bytes, size, &view);
     if (err != PD_OK) return err;
     struct pd_hash real = pd_hash_of(bytes, size);
     bool chained = pd_hash_equal(&real, &hash) && pd_hash_equal(&view.head.prev, &writer->hash);
     if (!chained || view.head.first_seq != writer->seq + 1) return PD_ECORRUPT;
-    if (view.head.log != own || view.head.shard != turn->config.shard.code || view.head.epoch + 1 < writer->epoch)
+    if (view.head.log != own || view.head.shard != turn->config.shard.code ||
+        view.head.epoch + 1 < writer->epoch)
       return PD_ECORRUPT;
     err = replay_entry(turn, source, &view);
     if (err != PD_OK) return err;
@@ -166,7 +180,7 @@ enum pd_err pd_turn_replay(struct pd_turn *turn, struct pd_source *source) {
   }
 }
 
-/* ---- live ------------------------------------------------------------------------------------------------------------ */
+/* ---- live ---- */
 
 void pd_turn_now(struct pd_turn *turn, int64_t now_ms) {
   if (now_ms > turn->now_ms) turn->now_ms = now_ms;
@@ -191,7 +205,8 @@ static void decide(struct pd_turn *turn, struct pd_input *input) {
   pd_outbox_decide(&turn->out, input);
 }
 
-static void feed_event(struct pd_turn *turn, enum pd_log log, uint64_t seq, const struct pd_entry_item *found) {
+static void feed_event(struct pd_turn *turn, enum pd_log log, uint64_t seq,
+                       const struct pd_entry_item *found) {
   pd_arena_reset(&turn->batch);
   struct pd_event *event = pd_event_unpack(&turn->batch, found->event, found->size);
   consume(turn, log, seq);
@@ -209,18 +224,21 @@ static bool has_room(const struct pd_turn *turn) {
   return pd_turn_open(turn) && (core->room == NULL || core->room(turn->self) > 0);
 }
 
-/* A mark in another's entry: what follows it may answer those inputs.  So causes come before effects here
- * too, in whichever order the logs arrive; marks name committed events only, so nobody waits in a ring. */
+/* A mark in another's entry: what follows it may answer those inputs.  So causes come before
+ * effects here too, in whichever order the logs arrive; marks name committed events only, so nobody
+ * waits in a ring. */
 static bool heard(const struct pd_turn *turn, const struct pd_entry_item *mark) {
   if ((turn->config.core->inputs & PD_LOG_BIT(mark->log)) == 0) return true;
   return mark->upto < turn->inputs[mark->log].next;
 }
 
-enum pd_taken pd_turn_input(struct pd_turn *turn, const uint8_t *bytes, size_t size, const struct pd_hash *hash) {
+enum pd_taken pd_turn_input(struct pd_turn *turn, const uint8_t *bytes, size_t size,
+                            const struct pd_hash *hash) {
   struct pd_entry_view view;
   if (pd_entry_open(bytes, size, &view) != PD_OK) return PD_TAKEN_CORRUPT;
   enum pd_log log = view.head.log;
-  bool ours = view.head.shard == turn->config.shard.code && turn->config.core->inputs & PD_LOG_BIT(log);
+  bool ours =
+      view.head.shard == turn->config.shard.code && turn->config.core->inputs & PD_LOG_BIT(log);
   if (!ours) return PD_TAKEN_CORRUPT;
   struct pd_follower *follower = &turn->inputs[log];
   switch (pd_follower_judge(follower, &view, bytes, size, hash)) {
@@ -265,7 +283,7 @@ bool pd_turn_time(struct pd_turn *turn) {
   return true;
 }
 
-/* ---- commit ---------------------------------------------------------------------------------------------------------- */
+/* ---- commit ---- */
 
 static void release_replies(struct pd_turn *turn) {
   const struct pd_turn_hooks *hooks = &turn->config.hooks;
@@ -292,7 +310,8 @@ bool pd_turn_close(struct pd_turn *turn, bool note) {
   struct pd_input end = {.kind = PD_INPUT_BATCH_END};
   if (turn->packer.items > 0 || turn->mark_log != PD_LOG_UNSPECIFIED) decide(turn, &end);
   bool marks = turn->packer.items > 0 || turn->mark_log != PD_LOG_UNSPECIFIED;
-  if (turn->packer.events == 0 && marks && (note || turn->unnoted >= PD_NOTE_AFTER)) note_inputs(turn);
+  if (turn->packer.events == 0 && marks && (note || turn->unnoted >= PD_NOTE_AFTER))
+    note_inputs(turn);
   if (turn->packer.events == 0) return false;
   write_mark(turn);
   struct pd_entry_head head = {.shard = turn->config.shard.code, .log = turn->config.core->log};

@@ -1,16 +1,19 @@
 /* turn - one shard of one daemon: a core, its log, and the logs it consumes.
  *
- *     boot    pd_turn_init ─▶ (snapshot into pd_turn_image) ─▶ pd_turn_replay ─▶ pd_turn_lead
- *     live    pd_turn_input / command / delivery / time, as often as there is something ─▶ pd_turn_close
- *             ─▶ pd_turn_send to the store ─▶ pd_turn_reply: publishes, and answers the clients
+ *     boot    pd_turn_init, a snapshot if there is one, pd_turn_replay, pd_turn_lead
+ *     live    pd_turn_input, _command, _delivery, _time as often as there is something;
+ *             pd_turn_close; pd_turn_send to the store; pd_turn_reply publishes and answers
  *     fence   pd_turn_fenced: throw everything away and boot again
  *
- * An entry is a sequence of items: marks say which inputs had been consumed, events are what followed.  Replay walks the
- * items in order, so inputs and effects are exactly once and in the recorded order.
+ * An entry is a sequence of items: marks say which inputs had been consumed, events are what
+ * followed.  Replay walks the items in order, so inputs and effects are exactly once and in the
+ * recorded order.
  *
  * Invariants:
- *     - an entry holds at least one event; when only marks have gathered, an inputs_noted event carries them;
- *     - nothing leaves (published, answered) before every event applied when it was formed is committed;
+ *     - an entry holds at least one event; when only marks have gathered, an inputs_noted event
+ * carries them;
+ *     - nothing leaves (published, answered) before every event applied when it was formed is
+ * committed;
  *     - all memory is given at init.
  * Pure: sockets, Redis and the clock are the caller's.
  */
@@ -39,11 +42,11 @@ struct pd_turn_config {
   const struct pd_limits *limits;
   struct pd_shard shard;
   const void *policy;
-  struct pd_arena state;    /* zeroed memory for the core */
-  struct pd_arena batch;    /* for unpacking one entry's events or one command */
-  uint8_t *entries;         /* PD_WRITER_SLOTS times entry_size bytes */
-  size_t entry_size;        /* at least 4 times entry_soft */
-  size_t entry_soft;        /* close the entry when its items take more than this */
+  struct pd_arena state; /* zeroed memory for the core */
+  struct pd_arena batch; /* for unpacking one entry's events or one command */
+  uint8_t *entries;      /* PD_WRITER_SLOTS times entry_size bytes */
+  size_t entry_size;     /* at least 4 times entry_soft */
+  size_t entry_soft;     /* close the entry when its items take more than this */
   uint8_t *replies;
   size_t replies_size;
   struct pd_turn_hooks hooks;
@@ -53,27 +56,28 @@ struct pd_turn {
   struct pd_turn_config config;
   struct pd_arena state;
   struct pd_arena batch;
-  void *self;               /* the core */
+  void *self; /* the core */
   struct pd_outbox out;
   struct pd_writer writer;
   struct pd_follower inputs[PD_LOGS];
   struct pd_packer packer;
   struct pd_replies replies;
-  uint32_t building;        /* which of the entry buffers */
-  enum pd_log mark_log;     /* consumed, but not written as an item yet; 0: none */
+  uint32_t building;    /* which of the entry buffers */
+  enum pd_log mark_log; /* consumed, but not written as an item yet; 0: none */
   uint64_t mark_upto;
-  uint32_t unnoted;         /* inputs consumed since the last event */
-  uint64_t token;           /* of the command at hand */
+  uint32_t unnoted; /* inputs consumed since the last event */
+  uint64_t token;   /* of the command at hand */
   int64_t now_ms;
-  uint64_t unknown_kinds;   /* events of other logs that this program does not know */
+  uint64_t unknown_kinds; /* events of other logs that this program does not know */
 };
 
 /* Build an empty shard: the core's init, all positions at the start. */
 void pd_turn_init(struct pd_turn *turn, const struct pd_turn_config *config);
 
-/* Where a turn stands: what a snapshot keeps beside the core's image.  Plain data, stored as it is. */
+/* Where a turn stands: what a snapshot keeps beside the core's image.  Plain data, stored as it is.
+ */
 struct pd_turn_position {
-  uint64_t seq;   /* own log: last event, its entry's hash and epoch */
+  uint64_t seq; /* own log: last event, its entry's hash and epoch */
   uint64_t epoch;
   struct pd_hash hash;
   int64_t now_ms;
@@ -81,20 +85,23 @@ struct pd_turn_position {
   uint64_t last_of_kind[PD_EVENT_KINDS];
 };
 
-/* The position of a quiet turn; and go on from one, right after init and after the image was read back. */
+/* The position of a quiet turn; and go on from one, right after init and after the image was read
+ * back. */
 void pd_turn_position(const struct pd_turn *turn, struct pd_turn_position *position);
 void pd_turn_resume(struct pd_turn *turn, const struct pd_turn_position *position);
 
-/* Where the logs are read from.  next: the entry that holds seq `from` of a log; its bytes stay until the next call for the
- * same log.  PD_ENOENT at the log's end; any other error ends the replay. */
+/* Where the logs are read from.  next: the entry that holds seq `from` of a log; its bytes stay
+ * until the next call for the same log.  PD_ENOENT at the log's end; any other error ends the
+ * replay. */
 struct pd_source {
   void *context;
-  enum pd_err (*next)(void *context, enum pd_log log, uint64_t from, const uint8_t **bytes, size_t *size,
-                      struct pd_hash *hash);
+  enum pd_err (*next)(void *context, enum pd_log log, uint64_t from, const uint8_t **bytes,
+                      size_t *size, struct pd_hash *hash);
 };
 
-/* Go on from the positions that the turn has (all at the start, or those of a snapshot) to the end of the own log.
- * PD_ECORRUPT: a chain does not hold; PD_EOLD: the own log has an event of an unknown kind; PD_EFORMAT; the source's. */
+/* Go on from the positions that the turn has (all at the start, or those of a snapshot) to the end
+ * of the own log. PD_ECORRUPT: a chain does not hold; PD_EOLD: the own log has an event of an
+ * unknown kind; PD_EFORMAT; the source's. */
 enum pd_err pd_turn_replay(struct pd_turn *turn, struct pd_source *source) PD_MUST_USE;
 
 /* Take the log: the first entry is epoch_began.  Once, after replay. */
@@ -103,14 +110,16 @@ void pd_turn_lead(struct pd_turn *turn, int64_t now_ms);
 /* The time of everything that follows; never falls (an earlier one is ignored). */
 void pd_turn_now(struct pd_turn *turn, int64_t now_ms);
 
-/* May more be fed?  No when the entry in the making or the ring of replies is full: close first, or wait for a commit. */
+/* May more be fed?  No when the entry in the making or the ring of replies is full: close first, or
+ * wait for a commit. */
 bool pd_turn_open(const struct pd_turn *turn);
 
 /* An entry of another log: from a subscription or read from the store.  PART: not all of it was
- * consumed, because the turn is full, the core has no room, or it answers events of a third log that
- * were not consumed here yet (its marks say which); offer it again later. */
+ * consumed, because the turn is full, the core has no room, or it answers events of a third log
+ * that were not consumed here yet (its marks say which); offer it again later. */
 enum pd_taken { PD_TAKEN, PD_TAKEN_PART, PD_TAKEN_OLD, PD_TAKEN_GAP, PD_TAKEN_CORRUPT };
-enum pd_taken pd_turn_input(struct pd_turn *turn, const uint8_t *bytes, size_t size, const struct pd_hash *hash);
+enum pd_taken pd_turn_input(struct pd_turn *turn, const uint8_t *bytes, size_t size,
+                            const struct pd_hash *hash);
 
 /* A command; the reply goes to the hook with this token. */
 void pd_turn_command(struct pd_turn *turn, const struct pd_request *request, uint64_t token);
@@ -124,7 +133,8 @@ bool pd_turn_time(struct pd_turn *turn);
 /* When the core wants the time; PD_NEVER. */
 int64_t pd_turn_deadline(const struct pd_turn *turn);
 
-/* End the batch if there is anything to commit and the writer takes it.  `note`: also when there are only marks. */
+/* End the batch if there is anything to commit and the writer takes it.  `note`: also when there
+ * are only marks. */
 bool pd_turn_close(struct pd_turn *turn, bool note);
 
 /* The next entry to hand to the store, or NULL. */
@@ -140,7 +150,8 @@ void pd_turn_tail(struct pd_turn *turn, uint64_t seq, const struct pd_hash *hash
 /* Another leader has written: this turn is over. */
 bool pd_turn_fenced(const struct pd_turn *turn);
 
-/* Nothing in the making, nothing in flight, no marks kept: the state is exactly the log's, a snapshot may be taken. */
+/* Nothing in the making, nothing in flight, no marks kept: the state is exactly the log's, a
+ * snapshot may be taken. */
 bool pd_turn_quiet(const struct pd_turn *turn);
 
 #endif

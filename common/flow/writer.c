@@ -1,7 +1,9 @@
 #include "common/flow/writer.h"
 
-void pd_writer_init(struct pd_writer *writer, uint64_t seq, const struct pd_hash *hash, uint64_t epoch) {
-  *writer = (struct pd_writer){.depth = PD_WRITER_DEPTH, .seq = seq, .hash = *hash, .epoch = epoch + 1};
+void pd_writer_init(struct pd_writer *writer, uint64_t seq, const struct pd_hash *hash,
+                    uint64_t epoch) {
+  *writer =
+      (struct pd_writer){.depth = PD_WRITER_DEPTH, .seq = seq, .hash = *hash, .epoch = epoch + 1};
 }
 
 bool pd_writer_open(const struct pd_writer *writer) {
@@ -48,7 +50,8 @@ uint32_t pd_writer_reply(struct pd_writer *writer, enum pd_commit_reply reply) {
     commit_one(writer);
     return 1;
   }
-  writer->state = PD_WRITER_DOUBT; /* what follows is settled by the tail, whatever the later replies say */
+  writer->state =
+      PD_WRITER_DOUBT; /* what follows is settled by the tail, whatever the later replies say */
   return 0;
 }
 

@@ -1,10 +1,13 @@
-/* writer - the commit window of one log: what is in flight, what is known, and whether we still lead.
+/* writer - the commit window of one log: what is in flight, what is known, and whether we still
+ * lead.
  *
- *     READY ──(any reply but ok or dup)──▶ DOUBT ──(all replies in, tail read)──▶ READY, resent from the first absent
- *                                                                          └────▶ FENCED: a foreign tail
+ *     READY: any reply but ok or dup leads to DOUBT
+ *     DOUBT: when all replies are in, the tail is read; then
+ *            READY again, resending from the first absent entry, or FENCED by a foreign tail
  *
- * At most `depth` entries are in flight, in order.  An unknown outcome is resolved by the log's tail: our last committed
- * entry or one of those in flight means we still lead; anything else is another leader's (reliability: commit rule 3).
+ * At most `depth` entries are in flight, in order.  An unknown outcome is resolved by the log's
+ * tail: our last committed entry or one of those in flight means we still lead; anything else is
+ * another leader's (reliability: commit rule 3).
  */
 #ifndef PD_FLOW_WRITER_H
 #define PD_FLOW_WRITER_H
@@ -26,19 +29,20 @@ enum pd_writer_state { PD_WRITER_READY, PD_WRITER_DOUBT, PD_WRITER_FENCED };
 
 struct pd_writer {
   enum pd_writer_state state;
-  uint32_t depth;                        /* 1 .. PD_WRITER_DEPTH */
+  uint32_t depth; /* 1 .. PD_WRITER_DEPTH */
   struct pd_packed slots[PD_WRITER_SLOTS];
-  uint32_t head;                         /* oldest slot not committed */
-  uint32_t count;                        /* pushed, not committed */
-  uint32_t sent;                         /* of those, sent to the store */
-  uint32_t waiting;                      /* replies still to come */
-  uint64_t seq;                          /* last committed */
-  struct pd_hash hash;                   /* of the last committed entry; zeros for an empty log */
-  uint64_t epoch;                        /* of what we write */
+  uint32_t head;       /* oldest slot not committed */
+  uint32_t count;      /* pushed, not committed */
+  uint32_t sent;       /* of those, sent to the store */
+  uint32_t waiting;    /* replies still to come */
+  uint64_t seq;        /* last committed */
+  struct pd_hash hash; /* of the last committed entry; zeros for an empty log */
+  uint64_t epoch;      /* of what we write */
 };
 
 /* Lead a log whose tail is (seq, hash, epoch): we write with epoch + 1. */
-void pd_writer_init(struct pd_writer *writer, uint64_t seq, const struct pd_hash *hash, uint64_t epoch);
+void pd_writer_init(struct pd_writer *writer, uint64_t seq, const struct pd_hash *hash,
+                    uint64_t epoch);
 
 /* May another entry be pushed? */
 bool pd_writer_open(const struct pd_writer *writer);
@@ -58,7 +62,8 @@ uint32_t pd_writer_reply(struct pd_writer *writer, enum pd_commit_reply reply);
 /* In DOUBT with no reply to come: read the tail and give it to pd_writer_tail. */
 bool pd_writer_wants_tail(const struct pd_writer *writer);
 
-/* The log's tail.  Returns how many entries it shows to be committed; then READY again, or FENCED. */
+/* The log's tail.  Returns how many entries it shows to be committed; then READY again, or FENCED.
+ */
 uint32_t pd_writer_tail(struct pd_writer *writer, uint64_t seq, const struct pd_hash *hash);
 
 #endif

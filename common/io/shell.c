@@ -12,21 +12,25 @@
 #include <sys/mman.h>
 
 #define VERSION "0.1.0"
-#define STATE_SIZE ((size_t)4 << 30)  /* of address space; only touched pages count */
-#define BATCH_SIZE ((size_t)4 << 20)  /* one event or command, unpacked */
+#define STATE_SIZE ((size_t)4 << 30) /* of address space; only touched pages count */
+#define BATCH_SIZE ((size_t)4 << 20) /* one event or command, unpacked */
 #define ENTRY_SOFT ((size_t)4 << 20)
 #define ENTRY_SIZE ((size_t)16 << 20)
 #define REPLIES_SIZE ((size_t)4 << 20)
 #define BEAT_MS 250
-#define DRAIN_MS 1500                 /* the most that SIGTERM waits for commits */
-#define REPLAY_ENTRIES 256            /* of one read while replaying */
-#define RETRY_MS 200                  /* before a replay that the store broke off is tried again */
-#define FENCE_PAUSE_MS 1000           /* before the log is read again after a fence */
+#define DRAIN_MS 1500       /* the most that SIGTERM waits for commits */
+#define REPLAY_ENTRIES 256  /* of one read while replaying */
+#define RETRY_MS 200        /* before a replay that the store broke off is tried again */
+#define FENCE_PAUSE_MS 1000 /* before the log is read again after a fence */
 
 uv_loop_t *pd_shell_loop(struct pd_shell *shell) { return &shell->loop; }
 void *pd_shell_zmq(struct pd_shell *shell) { return shell->zmq; }
-struct pd_turn *pd_shell_turn(struct pd_shell *shell) { return &shell->turn; }
-struct pd_metrics *pd_shell_metrics(struct pd_shell *shell) { return shell->metrics; }
+struct pd_turn *pd_shell_turn(struct pd_shell *shell) {
+  return &shell->turn;
+}
+struct pd_metrics *pd_shell_metrics(struct pd_shell *shell) {
+  return shell->metrics;
+}
 const struct pd_common_config *pd_shell_config(struct pd_shell *shell) { return shell->common; }
 bool pd_shell_leading(const struct pd_shell *shell) { return shell->phase == PD_PHASE_LIVE; }
 
@@ -37,15 +41,17 @@ void pd_shell_wake(struct pd_shell *shell) {
 }
 
 bool pd_shell_endpoint(const char *run_dir, const char *name, const char *kind, char *text) {
-  int length = strcmp(kind, "door") == 0 ? snprintf(text, PD_ENDPOINT, "ipc://%s/door.%s", run_dir, name)
-                                         : snprintf(text, PD_ENDPOINT, "ipc://%s/%s.%s", run_dir, name, kind);
+  int length = strcmp(kind, "door") == 0
+                   ? snprintf(text, PD_ENDPOINT, "ipc://%s/door.%s", run_dir, name)
+                   : snprintf(text, PD_ENDPOINT, "ipc://%s/%s.%s", run_dir, name, kind);
   return length > 0 && length <= 6 + 107; /* "ipc://" and sun_path of unix(7) */
 }
 
-/* ---- memory ---------------------------------------------------------------------------------------------------------- */
+/* ---- memory ---- */
 
 static void *reserve(size_t size) {
-  void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void *memory =
+      mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return memory == MAP_FAILED ? NULL : memory;
 }
 
@@ -57,7 +63,8 @@ static enum pd_err build_turn(struct pd_shell *shell) {
   if (shell->buffers == NULL) shell->buffers = reserve(rest);
   if (shell->memory == NULL || shell->buffers == NULL) return PD_EIO;
   const struct pd_service *service = shell->service;
-  struct pd_turn_config config = {.core = service->core, .limits = &pd_limits_district, .shard = shell->shard};
+  struct pd_turn_config config = {
+      .core = service->core, .limits = &pd_limits_district, .shard = shell->shard};
   if (service->policy != NULL) config.policy = service->policy(shell->config);
   pd_arena_init(&config.state, shell->memory, STATE_SIZE);
   pd_arena_init(&config.batch, shell->buffers, BATCH_SIZE);
@@ -70,7 +77,7 @@ static enum pd_err build_turn(struct pd_shell *shell) {
   return PD_OK;
 }
 
-/* ---- replay ---------------------------------------------------------------------------------------------------------- */
+/* ---- replay ---- */
 
 /* Pages of the logs that a replay walks, one page of each log at a time. */
 struct page {
@@ -124,13 +131,14 @@ static enum pd_err fetch(struct reader *reader, enum pd_log log, uint64_t from) 
   reader->wanted = &reader->pages[log];
   page_free(reader->wanted);
   reader->done = false;
-  enum pd_err err = pd_store_read(shell->store, pd_log_name(log), from, REPLAY_ENTRIES, on_page, reader);
+  enum pd_err err =
+      pd_store_read(shell->store, pd_log_name(log), from, REPLAY_ENTRIES, on_page, reader);
   while (err == PD_OK && !reader->done) uv_run(&shell->loop, UV_RUN_ONCE);
   return err == PD_OK ? reader->err : err;
 }
 
-static enum pd_err next_entry(void *context, enum pd_log log, uint64_t from, const uint8_t **bytes, size_t *size,
-                              struct pd_hash *hash) {
+static enum pd_err next_entry(void *context, enum pd_log log, uint64_t from, const uint8_t **bytes,
+                              size_t *size, struct pd_hash *hash) {
   struct reader *reader = context;
   struct page *page = &reader->pages[log];
   while (page->at < page->count && page->entries[page->at].last_seq < from) page->at++;
@@ -159,7 +167,7 @@ static enum pd_err replay(struct pd_shell *shell) {
   return err;
 }
 
-/* ---- boot ------------------------------------------------------------------------------------------------------------ */
+/* ---- boot ---- */
 
 struct asked {
   enum pd_err err;
@@ -189,7 +197,8 @@ static enum pd_err try_boot(struct pd_shell *shell) {
 
 static bool stopping(const struct pd_shell *shell) { return shell->phase == PD_PHASE_STOPPING; }
 
-/* Wait for the store and read the log, again and again while the store is away.  Exit code, or -1 to go on. */
+/* Wait for the store and read the log, again and again while the store is away.  Exit code, or -1
+ * to go on. */
 static int boot(struct pd_shell *shell) {
   while (!stopping(shell)) {
     if (!pd_store_is_up(shell->store)) {
@@ -198,7 +207,8 @@ static int boot(struct pd_shell *shell) {
     }
     enum pd_err err = try_boot(shell);
     if (err == PD_OK) return -1;
-    pd_say(PD_LEVEL_ERROR, pd_kv_text("msg", "the log cannot be replayed"), pd_kv_text("why", pd_err_text(err)));
+    pd_say(PD_LEVEL_ERROR, pd_kv_text("msg", "the log cannot be replayed"),
+           pd_kv_text("why", pd_err_text(err)));
     if (err == PD_EOLD) return PD_EXIT_CONFIG;
     if (err != PD_EDOWN && err != PD_EIO) return PD_EXIT_FAULT;
     uv_sleep(RETRY_MS);
@@ -223,8 +233,8 @@ static size_t on_ready(void *context, const char **reasons, size_t max) {
 static void on_store(void *context, bool up, const char *why) {
   struct pd_shell *shell = context;
   snprintf(shell->why, sizeof shell->why, "%s%s", up ? "" : "the log's Redis is away: ", why);
-  pd_say(up ? PD_LEVEL_INFO : PD_LEVEL_WARN, pd_kv_text("msg", up ? "store is up" : "store is away"),
-         pd_kv_text("why", why));
+  pd_say(up ? PD_LEVEL_INFO : PD_LEVEL_WARN,
+         pd_kv_text("msg", up ? "store is up" : "store is away"), pd_kv_text("why", why));
 }
 
 static void make_counts(struct pd_shell *shell) {
@@ -232,22 +242,31 @@ static void make_counts(struct pd_shell *shell) {
   struct pd_shell_counts *c = &shell->counts;
   c->events = pd_metrics_counter(m, "paidan_events_total", "Events committed.", NULL);
   c->commits = pd_metrics_counter(m, "paidan_commits_total", "Entries committed.", NULL);
-  c->bytes = pd_metrics_counter(m, "paidan_commit_bytes_total", "Bytes of the entries committed.", NULL);
-  c->gaps = pd_metrics_counter(m, "paidan_gaps_total", "Times that an input was read from the store.", NULL);
+  c->bytes =
+      pd_metrics_counter(m, "paidan_commit_bytes_total", "Bytes of the entries committed.", NULL);
+  c->gaps = pd_metrics_counter(m, "paidan_gaps_total",
+                               "Times that an input was read from the store.", NULL);
   c->bad = pd_metrics_counter(m, "paidan_frames_bad_total", "Frames that were not taken.", NULL);
-  c->unknown = pd_metrics_counter(m, "paidan_events_unknown_total", "Input events of unknown kinds.", NULL);
-  c->refused = pd_metrics_counter(m, "paidan_commits_refused_total", "Commits that the store refused.", NULL);
-  c->fences = pd_metrics_counter(m, "paidan_fences_total", "Times that another leader had written.", NULL);
-  c->seconds = pd_metrics_histogram(m, "paidan_commit_seconds", "From sending an entry to its durable reply.", NULL,
+  c->unknown =
+      pd_metrics_counter(m, "paidan_events_unknown_total", "Input events of unknown kinds.", NULL);
+  c->refused = pd_metrics_counter(m, "paidan_commits_refused_total",
+                                  "Commits that the store refused.", NULL);
+  c->fences =
+      pd_metrics_counter(m, "paidan_fences_total", "Times that another leader had written.", NULL);
+  c->seconds = pd_metrics_histogram(m, "paidan_commit_seconds",
+                                    "From sending an entry to its durable reply.", NULL,
                                     pd_metrics_seconds, pd_metrics_seconds_count);
   c->seq = pd_metrics_gauge(m, "paidan_log_seq", "Last committed event of the own log.", NULL);
-  c->epoch = pd_metrics_gauge(m, "paidan_log_epoch", "Epoch in which the own log is written.", NULL);
+  c->epoch =
+      pd_metrics_gauge(m, "paidan_log_epoch", "Epoch in which the own log is written.", NULL);
   for (unsigned log = 1; log < PD_LOGS; log++) {
     if (!(shell->service->core->inputs & PD_LOG_BIT(log))) continue;
     char label[64];
     snprintf(label, sizeof label, "log=\"%s\"", pd_log_name(log));
-    c->input_seq[log] = pd_metrics_gauge(m, "paidan_input_seq", "Last event consumed of an input log.", label);
-    c->input_tail[log] = pd_metrics_gauge(m, "paidan_input_tail", "Last event known of an input log.", label);
+    c->input_seq[log] =
+        pd_metrics_gauge(m, "paidan_input_seq", "Last event consumed of an input log.", label);
+    c->input_tail[log] =
+        pd_metrics_gauge(m, "paidan_input_tail", "Last event known of an input log.", label);
   }
 }
 
@@ -257,7 +276,8 @@ static enum pd_err open_all(struct pd_shell *shell) {
   enum pd_err err = pd_metrics_open(&shell->metrics);
   if (err != PD_OK) return err;
   make_counts(shell);
-  struct pd_http_options http = {.listen = common->http, .metrics = shell->metrics, .ready = on_ready};
+  struct pd_http_options http = {
+      .listen = common->http, .metrics = shell->metrics, .ready = on_ready};
   http.context = shell;
   if (common->http[0] != 0) err = pd_http_open(&shell->http, &shell->loop, &http);
   if (err != PD_OK) return err;
@@ -270,7 +290,7 @@ static enum pd_err open_all(struct pd_shell *shell) {
   return err;
 }
 
-/* ---- the way down ---------------------------------------------------------------------------------------------------- */
+/* ---- the way down ---- */
 
 static void on_drained(uv_timer_t *timer) {
   pd_say(PD_LEVEL_WARN, pd_kv_text("msg", "stopped before every commit was answered"));
@@ -301,7 +321,8 @@ static void start_loop(struct pd_shell *shell) {
 }
 
 static void close_all(struct pd_shell *shell) {
-  if (shell->service->close != NULL && shell->context != NULL) shell->service->close(shell->context);
+  if (shell->service->close != NULL && shell->context != NULL)
+    shell->service->close(shell->context);
   pd_live_close(shell);
   pd_store_close(shell->store);
   pd_http_close(shell->http);
@@ -320,10 +341,12 @@ static int serve(struct pd_shell *shell) {
     pd_turn_lead(&shell->turn, pd_clock_now(&shell->clock));
     pd_live_start(shell);
     if (shell->service->lead != NULL) shell->service->lead(shell->context);
-    pd_say(PD_LEVEL_INFO, pd_kv_text("msg", "leading"), pd_kv_uint("epoch", shell->turn.writer.epoch));
+    pd_say(PD_LEVEL_INFO, pd_kv_text("msg", "leading"),
+           pd_kv_uint("epoch", shell->turn.writer.epoch));
     uv_run(&shell->loop, UV_RUN_DEFAULT);
     if (shell->phase != PD_PHASE_FENCED) break;
-    pd_say(PD_LEVEL_ERROR, pd_kv_text("msg", "fenced: another leader has written; the state is rebuilt"));
+    pd_say(PD_LEVEL_ERROR,
+           pd_kv_text("msg", "fenced: another leader has written; the state is rebuilt"));
     shell->phase = PD_PHASE_BOOT;
     shell->retry_at = 0;
     uv_sleep(FENCE_PAUSE_MS);
@@ -338,11 +361,13 @@ static int load_config(struct pd_shell *shell, int argc, char **argv) {
   struct pd_setting rows[PD_SETTINGS_MAX];
   pd_assert(PD_COMMON_SETTINGS + service->settings_count <= PD_SETTINGS_MAX);
   pd_config_common(rows, 0);
-  for (size_t i = 0; i < service->settings_count; i++) rows[PD_COMMON_SETTINGS + i] = service->settings[i];
+  for (size_t i = 0; i < service->settings_count; i++)
+    rows[PD_COMMON_SETTINGS + i] = service->settings[i];
   char name[64], example[128];
   snprintf(name, sizeof name, "paidan-%s", service->core->name);
   snprintf(example, sizeof example, "%s --config /etc/paidan/%s.yaml", name, service->core->name);
-  struct pd_program program = {.name = name, .version = VERSION, .summary = service->summary, .example = example};
+  struct pd_program program = {
+      .name = name, .version = VERSION, .summary = service->summary, .example = example};
   program.settings = rows;
   program.count = PD_COMMON_SETTINGS + service->settings_count;
   shell->config = calloc(1, service->config_size);

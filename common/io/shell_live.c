@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define READ_ENTRIES 64       /* of one catch-up read */
-#define FRAMES_A_CALL 64      /* taken from one socket before others have their turn */
-#define REFUSED_PAUSE_MS 200  /* after the store refused a commit */
-#define NOTE_EVERY_MS 1000    /* marks without an event are noted at least this often */
+#define READ_ENTRIES 64      /* of one catch-up read */
+#define FRAMES_A_CALL 64     /* taken from one socket before others have their turn */
+#define REFUSED_PAUSE_MS 200 /* after the store refused a commit */
+#define NOTE_EVERY_MS 1000   /* marks without an event are noted at least this often */
 
-/* ---- catching up ----------------------------------------------------------------------------------------------------- */
+/* ---- catching up ---- */
 
 static void read_more(struct pd_feed *feed);
 
@@ -32,8 +32,10 @@ static void on_read(void *context, enum pd_err err, const struct pd_stored *entr
     if (taken == PD_TAKEN_PART) return;
     pd_metric_add(shell->counts.bad, 1);
     if (pd_journal_once("stored-entry", 10000, uv_now(&shell->loop), NULL))
-      pd_say(PD_LEVEL_ERROR, pd_kv_text("msg", "an entry in the store does not follow; this input stands still"),
-             pd_kv_text("log", pd_log_name(feed->log)), pd_kv_uint("last_seq", entries[i].last_seq));
+      pd_say(PD_LEVEL_ERROR,
+             pd_kv_text("msg", "an entry in the store does not follow; this input stands still"),
+             pd_kv_text("log", pd_log_name(feed->log)),
+             pd_kv_uint("last_seq", entries[i].last_seq));
     return;
   }
   const struct pd_follower *follower = &shell->turn.inputs[feed->log];
@@ -55,17 +57,20 @@ static void fall_behind(struct pd_feed *feed) {
   feed->behind = true;
 }
 
-/* ---- frames of other daemons ----------------------------------------------------------------------------------------- */
+/* ---- frames of other daemons
+ * ----------------------------------------------------------------------------------------- */
 
 static void take_tip(struct pd_feed *feed, struct pd_bus_message *message) {
   struct pd_turn *turn = &feed->shell->turn;
   pd_arena_reset(&turn->batch);
   zmq_msg_t *frame = &message->frames[1];
-  const struct pd_tip *tip = (const struct pd_tip *)pd_unpack_checked(&turn->batch, &pd_tip_descriptor,
-                                                                      zmq_msg_data(frame), zmq_msg_size(frame));
+  const struct pd_tip *tip = (const struct pd_tip *)pd_unpack_checked(
+      &turn->batch, &pd_tip_descriptor, zmq_msg_data(frame), zmq_msg_size(frame));
   bool ours = tip != NULL && tip->log == feed->log && tip->shard == feed->shell->shard.code;
-  if (!ours) pd_metric_add(feed->shell->counts.bad, 1);
-  else if (pd_follower_tip(&turn->inputs[feed->log], tip->last_seq)) fall_behind(feed);
+  if (!ours)
+    pd_metric_add(feed->shell->counts.bad, 1);
+  else if (pd_follower_tip(&turn->inputs[feed->log], tip->last_seq))
+    fall_behind(feed);
 }
 
 static void take_entry(struct pd_feed *feed, struct pd_bus_message *message) {
@@ -99,15 +104,18 @@ static void on_frames(void *context, void *socket) {
     enum pd_err err = pd_bus_receive(socket, &message);
     if (err == PD_EAGAIN) break;
     if (err == PD_OK && feed->shell->phase != PD_PHASE_LIVE) continue;
-    if (err == PD_OK && message.count == 2) take_tip(feed, &message);
-    else if (err == PD_OK && message.count == 3) take_entry(feed, &message);
-    else pd_metric_add(feed->shell->counts.bad, 1);
+    if (err == PD_OK && message.count == 2)
+      take_tip(feed, &message);
+    else if (err == PD_OK && message.count == 3)
+      take_entry(feed, &message);
+    else
+      pd_metric_add(feed->shell->counts.bad, 1);
   }
   pd_bus_message_close(&message);
   pd_shell_wake(feed->shell); /* this may run after the round's prepare */
 }
 
-/* ---- commits --------------------------------------------------------------------------------------------------------- */
+/* ---- commits ---- */
 
 static void on_commit(void *context, const struct pd_committed *committed) {
   struct pd_shell *shell = context;
@@ -120,7 +128,8 @@ static void on_commit(void *context, const struct pd_committed *committed) {
     shell->retry_at = uv_now(&shell->loop) + REFUSED_PAUSE_MS;
     snprintf(shell->why, sizeof shell->why, "the log's Redis refuses to write: %s", committed->why);
     if (pd_journal_once("refused", 10000, uv_now(&shell->loop), NULL))
-      pd_say(PD_LEVEL_ERROR, pd_kv_text("msg", "a commit was refused, trying again"), pd_kv_text("why", committed->why));
+      pd_say(PD_LEVEL_ERROR, pd_kv_text("msg", "a commit was refused, trying again"),
+             pd_kv_text("why", committed->why));
   }
   if (committed->reply == PD_COMMIT_OK) shell->why[0] = 0;
   pd_turn_reply(&shell->turn, committed->reply);
@@ -165,14 +174,16 @@ static void settle_doubt(struct pd_shell *shell) {
   shell->tail_asked = pd_store_boot(shell->store, log, on_tail, shell) == PD_OK;
 }
 
-/* ---- a round --------------------------------------------------------------------------------------------------------- */
+/* ---- a round ---- */
 
 static void on_deadline(uv_timer_t *timer) { pd_live_round(timer->data); }
 
 static void arm_deadline(struct pd_shell *shell) {
   int64_t when = pd_turn_deadline(&shell->turn);
-  if (when == PD_NEVER) uv_timer_stop(&shell->deadline);
-  else uv_timer_start(&shell->deadline, on_deadline, pd_clock_until(&shell->clock, when), 0);
+  if (when == PD_NEVER)
+    uv_timer_stop(&shell->deadline);
+  else
+    uv_timer_start(&shell->deadline, on_deadline, pd_clock_until(&shell->clock, when), 0);
 }
 
 static void refresh_counts(struct pd_shell *shell) {
@@ -220,7 +231,8 @@ static void on_prepare(uv_prepare_t *prepare) { pd_live_round(prepare->data); }
 static void on_committed(void *context, const struct pd_packed *packed) {
   struct pd_shell *shell = context;
   char topic[64];
-  int length = snprintf(topic, sizeof topic, "@%06u/%s", shell->shard.code, shell->service->core->name);
+  int length =
+      snprintf(topic, sizeof topic, "@%06u/%s", shell->shard.code, shell->service->core->name);
   struct pd_frame frames[3] = {{topic, (size_t)length},
                                {packed->bytes, packed->size},
                                {packed->hash.bytes, sizeof packed->hash.bytes}};
@@ -246,7 +258,8 @@ void pd_live_beat(struct pd_shell *shell) {
   if (shell->phase != PD_PHASE_LIVE) return;
   refresh_counts(shell);
   char topic[64];
-  int length = snprintf(topic, sizeof topic, "@%06u/%s/tip", shell->shard.code, shell->service->core->name);
+  int length =
+      snprintf(topic, sizeof topic, "@%06u/%s/tip", shell->shard.code, shell->service->core->name);
   struct pd_tip tip = PD_TIP_INIT;
   tip.shard = shell->shard.code;
   tip.log = shell->service->core->log;
@@ -254,16 +267,18 @@ void pd_live_beat(struct pd_shell *shell) {
   tip.last_seq = shell->turn.writer.seq;
   tip.time_ms = shell->turn.now_ms;
   uint8_t bytes[128];
-  struct pd_frame frames[2] = {{topic, (size_t)length}, {bytes, protobuf_c_message_pack(&tip.base, bytes)}};
+  struct pd_frame frames[2] = {{topic, (size_t)length},
+                               {bytes, protobuf_c_message_pack(&tip.base, bytes)}};
   if (pd_bus_send(shell->publisher, frames, 2) != PD_OK) pd_metric_add(shell->counts.bad, 1);
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------------ */
+/* ---- life ---- */
 
 static enum pd_err open_feed(struct pd_shell *shell, enum pd_log log) {
   struct pd_feed *feed = &shell->feeds[log];
   char endpoint[PD_ENDPOINT], topic[64];
-  if (!pd_shell_endpoint(shell->common->run_dir, pd_log_name(log), "pub", endpoint)) return PD_EBOUNDS;
+  if (!pd_shell_endpoint(shell->common->run_dir, pd_log_name(log), "pub", endpoint))
+    return PD_EBOUNDS;
   *feed = (struct pd_feed){.shell = shell, .log = log};
   struct pd_bus_options options = {.max_message = PD_ENTRY_MAX};
   enum pd_err err = pd_bus_socket(&feed->socket, shell->zmq, ZMQ_SUB, &options);
@@ -271,12 +286,14 @@ static enum pd_err open_feed(struct pd_shell *shell, enum pd_log log) {
   int length = snprintf(topic, sizeof topic, "@%06u/%s", shell->shard.code, pd_log_name(log));
   if (zmq_setsockopt(feed->socket, ZMQ_SUBSCRIBE, topic, (size_t)length) != 0) return PD_EIO;
   err = pd_bus_connect(feed->socket, endpoint);
-  return err == PD_OK ? pd_bus_watch(&feed->watch, &shell->loop, feed->socket, on_frames, feed) : err;
+  return err == PD_OK ? pd_bus_watch(&feed->watch, &shell->loop, feed->socket, on_frames, feed)
+                      : err;
 }
 
 enum pd_err pd_live_open(struct pd_shell *shell) {
   char endpoint[PD_ENDPOINT];
-  if (!pd_shell_endpoint(shell->common->run_dir, shell->service->core->name, "pub", endpoint)) return PD_EBOUNDS;
+  if (!pd_shell_endpoint(shell->common->run_dir, shell->service->core->name, "pub", endpoint))
+    return PD_EBOUNDS;
   enum pd_err err = pd_bus_socket(&shell->publisher, shell->zmq, ZMQ_PUB, NULL);
   if (err == PD_OK) err = pd_bus_bind(shell->publisher, endpoint);
   for (unsigned log = 1; log < PD_LOGS && err == PD_OK; log++)
@@ -293,7 +310,8 @@ void pd_live_start(struct pd_shell *shell) {
   hooks->emitted = shell->service->emitted == NULL ? NULL : on_emitted;
   shell->phase = PD_PHASE_LIVE;
   shell->noted_at = uv_now(&shell->loop);
-  for (unsigned log = 1; log < PD_LOGS; log++) shell->feeds[log].behind = shell->feeds[log].socket != NULL;
+  for (unsigned log = 1; log < PD_LOGS; log++)
+    shell->feeds[log].behind = shell->feeds[log].socket != NULL;
   uv_prepare_start(&shell->prepare, on_prepare);
 }
 

@@ -1,4 +1,5 @@
-/* Snapshots of a shell's turn: read at boot, written by a forked child, so that the loop does not wait for the disk. */
+/* Snapshots of a shell's turn: read at boot, written by a forked child, so that the loop does not
+ * wait for the disk. */
 #include "common/io/journal.h"
 #include "common/io/shell_state.h"
 #include "common/io/snapshot.h"
@@ -22,13 +23,16 @@ bool pd_shell_restore(struct pd_shell *shell) {
   char why[160];
   describe(shell, &want, length);
   const char *name = shell->service->core->name;
-  enum pd_err err = pd_snapshot_read(shell->common->data_dir, name, &want, &have, image, length, why, sizeof why);
+  enum pd_err err =
+      pd_snapshot_read(shell->common->data_dir, name, &want, &have, image, length, why, sizeof why);
   if (err == PD_ENOENT) return true;
   if (err != PD_OK) {
-    pd_say(PD_LEVEL_WARN, pd_kv_text("msg", "snapshot is ignored, the log is replayed"), pd_kv_text("why", why));
+    pd_say(PD_LEVEL_WARN, pd_kv_text("msg", "snapshot is ignored, the log is replayed"),
+           pd_kv_text("why", why));
     return false;
   }
-  struct pd_turn_position position = {.seq = have.last_seq, .epoch = have.epoch, .now_ms = have.time_ms};
+  struct pd_turn_position position = {
+      .seq = have.last_seq, .epoch = have.epoch, .now_ms = have.time_ms};
   memcpy(position.hash.bytes, have.hash, sizeof position.hash.bytes);
   memcpy(position.last_of_kind, have.last_of_kind, sizeof position.last_of_kind);
   for (unsigned log = 1; log < PD_LOGS; log++) position.next[log] = have.upto[log] + 1;
@@ -50,7 +54,8 @@ static enum pd_err write_now(struct pd_shell *shell) {
   memcpy(snapshot.hash, position.hash.bytes, sizeof snapshot.hash);
   memcpy(snapshot.last_of_kind, position.last_of_kind, sizeof snapshot.last_of_kind);
   for (unsigned log = 1; log < PD_LOGS; log++) snapshot.upto[log] = position.next[log] - 1;
-  return pd_snapshot_write(shell->common->data_dir, shell->service->core->name, &snapshot, image, length);
+  return pd_snapshot_write(shell->common->data_dir, shell->service->core->name, &snapshot, image,
+                           length);
 }
 
 void pd_shell_save(struct pd_shell *shell, bool in_child) {
@@ -64,7 +69,8 @@ void pd_shell_save(struct pd_shell *shell, bool in_child) {
   enum pd_err err = write_now(shell);
   if (child == 0) _exit(err == PD_OK ? 0 : 1);
   if (err != PD_OK)
-    pd_say(PD_LEVEL_WARN, pd_kv_text("msg", "no snapshot was written"), pd_kv_text("why", pd_err_text(err)));
+    pd_say(PD_LEVEL_WARN, pd_kv_text("msg", "no snapshot was written"),
+           pd_kv_text("why", pd_err_text(err)));
 }
 
 void pd_shell_reap(struct pd_shell *shell) {
@@ -72,5 +78,6 @@ void pd_shell_reap(struct pd_shell *shell) {
   if (shell->snapshot_pid == 0 || waitpid(shell->snapshot_pid, &status, WNOHANG) == 0) return;
   shell->snapshot_pid = 0;
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-    pd_say(PD_LEVEL_WARN, pd_kv_text("msg", "no snapshot was written"), pd_kv_text("why", "see the disk"));
+    pd_say(PD_LEVEL_WARN, pd_kv_text("msg", "no snapshot was written"),
+           pd_kv_text("why", "see the disk"));
 }

@@ -16,8 +16,8 @@ struct pd_feed {
   enum pd_log log;
   void *socket;
   struct pd_bus_watch *watch;
-  bool behind;     /* read the store until it says there is no more */
-  bool reading;    /* a read is under way */
+  bool behind;  /* read the store until it says there is no more */
+  bool reading; /* a read is under way */
 };
 
 struct pd_shell_counts {
@@ -32,12 +32,12 @@ struct pd_shell {
   void *config;
   const struct pd_common_config *common;
   struct pd_shard shard;
-  void *context;                 /* of the service's hooks */
+  void *context; /* of the service's hooks */
   enum pd_phase phase;
   uv_loop_t loop;
   uv_prepare_t prepare;
-  uv_timer_t beat;               /* real time: heartbeats, notes */
-  uv_timer_t deadline;           /* the core's */
+  uv_timer_t beat;     /* real time: heartbeats, notes */
+  uv_timer_t deadline; /* the core's */
   uv_timer_t wake;
   uv_signal_t term, interrupt;
   void *zmq;
@@ -49,17 +49,17 @@ struct pd_shell {
   struct pd_shell_counts counts;
   struct pd_clock clock;
   struct pd_turn turn;
-  uint8_t *memory;               /* of the core's state */
-  uint8_t *buffers;              /* entries and replies */
+  uint8_t *memory;                   /* of the core's state */
+  uint8_t *buffers;                  /* entries and replies */
   uint64_t sent_at[PD_WRITER_SLOTS]; /* of the entries in flight, oldest first */
   uint32_t in_flight;
-  uint64_t retry_at;             /* no commit before this loop time: the store refused one */
-  uint64_t noted_at;             /* loop time of the last entry */
-  uint64_t snapshot_seq;         /* own seq of the last snapshot */
-  pid_t snapshot_pid;            /* of the child that writes one; 0: none */
-  bool snapshot_due;             /* stop feeding until the turn is quiet */
+  uint64_t retry_at;     /* no commit before this loop time: the store refused one */
+  uint64_t noted_at;     /* loop time of the last entry */
+  uint64_t snapshot_seq; /* own seq of the last snapshot */
+  pid_t snapshot_pid;    /* of the child that writes one; 0: none */
+  bool snapshot_due;     /* stop feeding until the turn is quiet */
   bool tail_asked;
-  char why[160];                 /* why the store is down; "" when it is up */
+  char why[160]; /* why the store is down; "" when it is up */
 };
 
 /* shell_live.c: one round, and the parts of it that start and stop need. */

@@ -17,13 +17,17 @@
 static const struct {
   const char *name;
   enum pd_role role;
-} doors[DOORS] = {
-    {"resident", PD_ROLE_RESIDENT}, {"volunteer", PD_ROLE_VOLUNTEER}, {"site", PD_ROLE_SITE}, {"ops", PD_ROLE_OPS}};
+} doors[DOORS] = {{"resident", PD_ROLE_RESIDENT},
+                  {"volunteer", PD_ROLE_VOLUNTEER},
+                  {"site", PD_ROLE_SITE},
+                  {"ops", PD_ROLE_OPS}};
 
 static const struct door_refusal malformed = {
     .code = PD_CODE_MALFORMED,
     .field = "",
-    .rule = "one frame with a paidan.v1.Command of at most 65536 bytes; every string UTF-8 without control characters",
+    .rule =
+        "one frame with a paidan.v1.Command of at most 65536 bytes; every string UTF-8 without "
+        "control characters",
     .next = "check the encoding against proto/paidan/v1/command.proto",
     .zh = "无法识别的指令，请按接口说明重新发送。",
 };
@@ -42,7 +46,7 @@ static const struct door_refusal no_vault = {
     .zh = "系统繁忙，请稍后重试。",
 };
 
-/* ---- tokens ---------------------------------------------------------------------------------------------------------- */
+/* ---- tokens ---- */
 
 static uint64_t take_token(struct door *door, uint32_t socket, struct pd_bus_message *message) {
   uint32_t number = door->free_token;
@@ -70,7 +74,8 @@ void door_reply(struct door *door, uint64_t number, const uint8_t *bytes, size_t
   door->tokens_used--;
 }
 
-static void refuse(struct door *door, uint64_t token, uint64_t request, const struct door_refusal *why) {
+static void refuse(struct door *door, uint64_t token, uint64_t request,
+                   const struct door_refusal *why) {
   struct pd_refusal refusal = PD_REFUSAL_INIT;
   refusal.code = why->code;
   refusal.field = (char *)why->field;
@@ -88,7 +93,7 @@ static void refuse(struct door *door, uint64_t token, uint64_t request, const st
   door_reply(door, token, bytes, size);
 }
 
-/* ---- one command ----------------------------------------------------------------------------------------------------- */
+/* ---- one command ---- */
 
 /* The same body always packs to the same bytes: what a retry may change is left out. */
 static struct pd_id body_hash(struct door *door, const struct pd_command *said) {
@@ -98,8 +103,10 @@ static struct pd_id body_hash(struct door *door, const struct pd_command *said) 
   body.seen = NULL;
   body.trace = (ProtobufCBinaryData){0};
   size_t size = protobuf_c_message_get_packed_size(&body.base);
-  if (size > DOOR_COMMAND_MAX) size = 0; /* unknown fields and the like: refused by the core's rules anyway */
-  else protobuf_c_message_pack(&body.base, door->scratch);
+  if (size > DOOR_COMMAND_MAX)
+    size = 0; /* unknown fields and the like: refused by the core's rules anyway */
+  else
+    protobuf_c_message_pack(&body.base, door->scratch);
   struct pd_part part = {door->scratch, size};
   return pd_keyed_hash(pd_vault_hash_key(door->vault), &part, 1);
 }
@@ -112,11 +119,13 @@ static bool seen_already(struct door *door, const struct pd_command *said) {
   return said->seen->seq < turn->inputs[said->seen->log].next;
 }
 
-/* Try to hand a command to the core.  NONE: it is answered, or will be; otherwise it has to wait for that. */
-static enum door_wait try_command(struct door *door, struct door_command *command, pd_vault_fn *done) {
+/* Try to hand a command to the core.  NONE: it is answered, or will be; otherwise it has to wait
+ * for that. */
+static enum door_wait try_command(struct door *door, struct door_command *command,
+                                  pd_vault_fn *done) {
   pd_arena_reset(&door->arena);
-  const struct pd_command *said = (const struct pd_command *)pd_unpack_checked(&door->arena, &pd_command_descriptor,
-                                                                               command->bytes, command->size);
+  const struct pd_command *said = (const struct pd_command *)pd_unpack_checked(
+      &door->arena, &pd_command_descriptor, command->bytes, command->size);
   if (said == NULL) {
     pd_metric_add(door->malformed, 1);
     refuse(door, command->token, 0, &malformed);
@@ -124,8 +133,10 @@ static enum door_wait try_command(struct door *door, struct door_command *comman
   }
   if (!seen_already(door, said)) return DOOR_WAIT_SEEN;
   char principal[PD_PRINCIPAL_MAX];
-  snprintf(principal, sizeof principal, "%s/uid:%lld", doors[command->socket].name, (long long)command->uid);
-  struct pd_request request = {.command = said, .principal = principal, .role = doors[command->socket].role};
+  snprintf(principal, sizeof principal, "%s/uid:%lld", doors[command->socket].name,
+           (long long)command->uid);
+  struct pd_request request = {
+      .command = said, .principal = principal, .role = doors[command->socket].role};
   request.fresh = command->fresh;
   struct pd_part parts[2] = {{principal, strlen(principal)}, {said->key, strlen(said->key)}};
   request.key = pd_keyed_hash(pd_vault_hash_key(door->vault), parts, 2);
@@ -142,7 +153,8 @@ static enum door_wait try_command(struct door *door, struct door_command *comman
   return wait;
 }
 
-/* ---- commands that wait ---------------------------------------------------------------------------------------------- */
+/* ---- commands that wait
+ * ---------------------------------------------------------------------------------------------- */
 
 static void on_key(void *context, enum pd_err err, const uint8_t *key) {
   struct door_command *command = context;
@@ -157,7 +169,8 @@ static bool may_take(const struct door *door) {
   return room && pd_shell_leading(door->shell) && pd_turn_open(pd_shell_turn(door->shell));
 }
 
-/* Copy a command that has just come, so that it can wait; try it once more to ask the vault on the copy's behalf. */
+/* Copy a command that has just come, so that it can wait; try it once more to ask the vault on the
+ * copy's behalf. */
 static void let_wait(struct door *door, const struct door_command *now, enum door_wait wait) {
   struct door_command *command = malloc(sizeof *command + now->size);
   if (command == NULL) {
@@ -177,9 +190,10 @@ static void let_wait(struct door *door, const struct door_command *now, enum doo
 
 static void give_up(struct door *door, const struct door_command *command, enum door_wait wait) {
   pd_arena_reset(&door->arena);
-  const struct pd_command *said = (const struct pd_command *)pd_unpack_checked(&door->arena, &pd_command_descriptor,
-                                                                               command->bytes, command->size);
-  refuse(door, command->token, said == NULL ? 0 : said->request, wait == DOOR_WAIT_SEEN ? &not_seen : &no_vault);
+  const struct pd_command *said = (const struct pd_command *)pd_unpack_checked(
+      &door->arena, &pd_command_descriptor, command->bytes, command->size);
+  refuse(door, command->token, said == NULL ? 0 : said->request,
+         wait == DOOR_WAIT_SEEN ? &not_seen : &no_vault);
 }
 
 /* Is this waiting command done with? */
@@ -208,11 +222,12 @@ static void retry_waiting(struct door *door) {
   }
 }
 
-/* ---- sockets --------------------------------------------------------------------------------------------------------- */
+/* ---- sockets ---- */
 
 static void take_message(struct door *door, uint32_t socket, struct pd_bus_message *message) {
   zmq_msg_t *last = &message->frames[message->count - 1];
-  bool shape = message->count == 2 || (message->count == 3 && zmq_msg_size(&message->frames[1]) == 0);
+  bool shape =
+      message->count == 2 || (message->count == 3 && zmq_msg_size(&message->frames[1]) == 0);
   pd_metric_add(door->commands, 1);
   if (message->count < 2) return;
   struct door_command command = {.door = door, .socket = socket, .bytes = zmq_msg_data(last)};
@@ -249,8 +264,10 @@ static void on_frames(void *context, void *zmq_socket) {
     }
     enum pd_err err = pd_bus_receive(zmq_socket, &message);
     if (err == PD_EAGAIN) break;
-    if (err == PD_OK) take_message(door, socket->number, &message);
-    else pd_metric_add(door->malformed, 1);
+    if (err == PD_OK)
+      take_message(door, socket->number, &message);
+    else
+      pd_metric_add(door->malformed, 1);
   }
   pd_bus_message_close(&message);
   pd_shell_wake(door->shell);
@@ -265,23 +282,27 @@ static enum pd_err bind_one(struct door *door, uint32_t number) {
   *socket = (struct door_socket){.door = door, .number = number};
   enum pd_err err = pd_bus_socket(&socket->socket, pd_shell_zmq(door->shell), ZMQ_ROUTER, &options);
   if (err == PD_OK) err = pd_bus_bind(socket->socket, endpoint);
-  if (err == PD_OK) err = pd_bus_watch(&socket->watch, pd_shell_loop(door->shell), socket->socket, on_frames, socket);
+  if (err == PD_OK)
+    err =
+        pd_bus_watch(&socket->watch, pd_shell_loop(door->shell), socket->socket, on_frames, socket);
   return err;
 }
 
-/* ---- erasures -------------------------------------------------------------------------------------------------------- */
+/* ---- erasures ---- */
 
 static void on_forgotten(void *context, enum pd_err err) {
   (void)context;
   if (err != PD_OK)
-    pd_say(PD_LEVEL_ERROR, pd_kv_text("msg", "an erased person's key is still there; it goes at the next start"),
+    pd_say(PD_LEVEL_ERROR,
+           pd_kv_text("msg", "an erased person's key is still there; it goes at the next start"),
            pd_kv_text("why", pd_err_text(err)));
 }
 
 static void on_erased_key(void *context, enum pd_err err, const uint8_t *key) {
   (void)key;
   struct door_command *erased = context;
-  if (err == PD_OK && pd_vault_forget(erased->door->vault, &erased->fresh, on_forgotten, NULL) != PD_OK)
+  if (err == PD_OK &&
+      pd_vault_forget(erased->door->vault, &erased->fresh, on_forgotten, NULL) != PD_OK)
     on_forgotten(NULL, PD_EDOWN);
   free(erased);
 }
@@ -298,7 +319,8 @@ static void forget(struct door *door, const struct pd_id *person) {
 static void forget_all(struct door *door) {
   struct pd_id person;
   uint32_t cursor = 0;
-  while (intake_next_erased(pd_shell_turn(door->shell)->self, &cursor, &person)) forget(door, &person);
+  while (intake_next_erased(pd_shell_turn(door->shell)->self, &cursor, &person))
+    forget(door, &person);
 }
 
 void door_emitted(struct door *door, const struct pd_event *event) {
@@ -310,19 +332,21 @@ void door_emitted(struct door *door, const struct pd_event *event) {
 void door_committed(struct door *door, const struct pd_packed *packed) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < door->erasures_count; i++) {
-    if (door->erasures[i].seq <= packed->head.last_seq) forget(door, &door->erasures[i].person);
-    else door->erasures[kept++] = door->erasures[i];
+    if (door->erasures[i].seq <= packed->head.last_seq)
+      forget(door, &door->erasures[i].person);
+    else
+      door->erasures[kept++] = door->erasures[i];
   }
   door->erasures_count = kept;
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------------ */
+/* ---- life ---- */
 
 static void on_vault(void *context, bool up, const char *why) {
   struct door *door = context;
   door->vault_up = up;
-  pd_say(up ? PD_LEVEL_INFO : PD_LEVEL_WARN, pd_kv_text("msg", up ? "vault is up" : "vault is away"),
-         pd_kv_text("why", why));
+  pd_say(up ? PD_LEVEL_INFO : PD_LEVEL_WARN,
+         pd_kv_text("msg", up ? "vault is up" : "vault is away"), pd_kv_text("why", why));
   if (up && pd_shell_leading(door->shell)) forget_all(door);
 }
 
@@ -336,18 +360,25 @@ enum pd_err door_open(struct pd_shell *shell, struct door **made) {
   door->scratch = malloc(DOOR_COMMAND_MAX);
   door->arena_memory = calloc(1, ARENA_SIZE);
   if (door->tokens == NULL || door->scratch == NULL || door->arena_memory == NULL) return PD_EIO;
-  for (uint32_t i = 0; i < DOOR_TOKENS; i++) door->tokens[i].next_free = i + 1 < DOOR_TOKENS ? i + 1 : NO_TOKEN;
+  for (uint32_t i = 0; i < DOOR_TOKENS; i++)
+    door->tokens[i].next_free = i + 1 < DOOR_TOKENS ? i + 1 : NO_TOKEN;
   pd_arena_init(&door->arena, door->arena_memory, ARENA_SIZE);
   struct pd_metrics *metrics = pd_shell_metrics(shell);
-  door->commands = pd_metrics_counter(metrics, "paidan_commands_total", "Commands that came in.", NULL);
-  door->malformed = pd_metrics_counter(metrics, "paidan_commands_malformed_total", "Frames that were no command.", NULL);
-  door->lost = pd_metrics_counter(metrics, "paidan_replies_lost_total", "Replies whose client had gone.", NULL);
+  door->commands =
+      pd_metrics_counter(metrics, "paidan_commands_total", "Commands that came in.", NULL);
+  door->malformed = pd_metrics_counter(metrics, "paidan_commands_malformed_total",
+                                       "Frames that were no command.", NULL);
+  door->lost = pd_metrics_counter(metrics, "paidan_replies_lost_total",
+                                  "Replies whose client had gone.", NULL);
   const struct pd_common_config *config = pd_shell_config(shell);
-  struct pd_redis_options redis = {config->vault_redis, config->vault_user, config->vault_password_file};
-  return pd_vault_open(&door->vault, pd_shell_loop(shell), &redis, (uint32_t)config->shard, 0, on_vault, door);
+  struct pd_redis_options redis = {config->vault_redis, config->vault_user,
+                                   config->vault_password_file};
+  return pd_vault_open(&door->vault, pd_shell_loop(shell), &redis, (uint32_t)config->shard, 0,
+                       on_vault, door);
 }
 
-/* Sockets are bound when the vault's hash key is known too: without it no command can be told from another. */
+/* Sockets are bound when the vault's hash key is known too: without it no command can be told from
+ * another. */
 static void bind_all(struct door *door) {
   for (uint32_t i = 0; i < DOORS; i++) {
     enum pd_err err = bind_one(door, i);
@@ -370,7 +401,9 @@ void door_round(struct door *door) {
   if (door->paused && may_take(door)) pause_all(door, false);
 }
 
-const char *door_unready(struct door *door) { return door->vault_up ? NULL : "the vault's Redis is away"; }
+const char *door_unready(struct door *door) {
+  return door->vault_up ? NULL : "the vault's Redis is away";
+}
 
 void door_close(struct door *door) {
   for (uint32_t i = 0; i < DOORS; i++) {

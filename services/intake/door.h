@@ -1,9 +1,11 @@
-/* door - where commands come in: four local sockets, each with its own file permissions and its own principal.
+/* door - where commands come in: four local sockets, each with its own file permissions and its own
+ * principal.
  *
- * For each command the door adds what a core must not make up: the principal that the transport gave, keyed hashes of the
- * idempotency key and the body, a fresh id, and the personal texts sealed under the person's key.  A command may have to wait
- * here: until the key of a person is durable in the vault, or until intake has consumed the event that the client has seen.
- * Erased people's keys are destroyed here too, after person_erased is committed, and again at every start.
+ * For each command the door adds what a core must not make up: the principal that the transport
+ * gave, keyed hashes of the idempotency key and the body, a fresh id, and the personal texts sealed
+ * under the person's key.  A command may have to wait here: until the key of a person is durable in
+ * the vault, or until intake has consumed the event that the client has seen. Erased people's keys
+ * are destroyed here too, after person_erased is committed, and again at every start.
  */
 #ifndef INTAKE_DOOR_H
 #define INTAKE_DOOR_H

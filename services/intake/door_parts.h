@@ -8,8 +8,8 @@
 
 #define DOORS 4
 #define DOOR_COMMAND_MAX 65536
-#define DOOR_TOKENS 65536   /* commands whose answer is still to leave */
-#define DOOR_WAITING 8192   /* commands that wait for the vault or for an event */
+#define DOOR_TOKENS 65536 /* commands whose answer is still to leave */
+#define DOOR_WAITING 8192 /* commands that wait for the vault or for an event */
 #define DOOR_ERASURES 4096
 
 struct door_socket {
@@ -23,7 +23,7 @@ struct door_socket {
 struct door_token {
   uint32_t next_free;
   uint8_t socket;
-  uint8_t delimiter;      /* a REQ socket's empty frame */
+  uint8_t delimiter; /* a REQ socket's empty frame */
   uint8_t identity_size;
   uint8_t identity[255];
 };
@@ -36,14 +36,14 @@ struct door_command {
   struct door_command *next; /* in the list of those that wait */
   enum door_wait wait;
   uint32_t socket;
-  bool asked;                /* the vault has been asked and has not answered */
-  bool keyless;              /* it has answered: there is no key */
+  bool asked;   /* the vault has been asked and has not answered */
+  bool keyless; /* it has answered: there is no key */
   int64_t uid;
   uint64_t token;
-  uint64_t give_up;          /* loop time */
+  uint64_t give_up; /* loop time */
   struct pd_id fresh;
   size_t size;
-  uint8_t *bytes;            /* borrowed from the frame, or owned while it waits */
+  uint8_t *bytes; /* borrowed from the frame, or owned while it waits */
 };
 
 struct door {
@@ -56,15 +56,15 @@ struct door {
   struct door_command *waiting; /* oldest first */
   struct door_command **waiting_end;
   uint32_t waiting_count;
-  struct pd_arena arena;        /* of the command at hand */
+  struct pd_arena arena; /* of the command at hand */
   uint8_t *arena_memory;
-  uint8_t *scratch;             /* for hashing a body */
+  uint8_t *scratch; /* for hashing a body */
   bool vault_up;
   bool paused;
   struct pd_metric *commands, *malformed, *lost;
   struct {
     struct pd_id person;
-    uint64_t seq;               /* of person_erased; 0: free place; forget when committed */
+    uint64_t seq; /* of person_erased; 0: free place; forget when committed */
   } erasures[DOOR_ERASURES];
   uint32_t erasures_count;
 };
@@ -75,12 +75,15 @@ struct door_refusal {
   const char *field, *rule, *next, *zh;
 };
 
-/* Seal the personal texts of a command into request's contact, place and note (in the door's arena).  VAULT: the person's key
- * has been asked for, or the vault is away; run the command again later.  *refusal is set when it cannot be. */
-enum door_wait door_seal(struct door *door, struct door_command *command, struct pd_request *request,
-                         const struct door_refusal **refusal);
+/* Seal the personal texts of a command into request's contact, place and note (in the door's
+ * arena).  VAULT: the person's key has been asked for, or the vault is away; run the command again
+ * later.  *refusal is set when it cannot be. */
+enum door_wait door_seal(struct door *door, struct door_command *command,
+                         struct pd_request *request, const struct door_refusal **refusal);
 
-/* Ask the vault for the key that the waiting command needs; `done` gets the command as its context. */
-void door_ask(struct door *door, struct door_command *command, const struct pd_command *said, pd_vault_fn *done);
+/* Ask the vault for the key that the waiting command needs; `done` gets the command as its context.
+ */
+void door_ask(struct door *door, struct door_command *command, const struct pd_command *said,
+              pd_vault_fn *done);
 
 #endif

@@ -1,4 +1,5 @@
-/* Personal texts leave the clear here: what a command says of a person is sealed before the core sees it. */
+/* Personal texts leave the clear here: what a command says of a person is sealed before the core
+ * sees it. */
 #include "services/intake/door_parts.h"
 #include "services/intake/intake_core.h"
 
@@ -29,7 +30,8 @@ static const struct pd_personal_contact *contact_of(struct door *door, char *nam
   return contact;
 }
 
-static const struct pd_personal_place *place_of(struct door *door, char *address, const struct pd_point *point) {
+static const struct pd_personal_place *place_of(struct door *door, char *address,
+                                                const struct pd_point *point) {
   struct pd_lonlat at = {0, 0};
   if (point != NULL && !intake_place_of(point, &at)) point = NULL;
   if (point == NULL && address[0] == 0) return NULL;
@@ -50,7 +52,8 @@ static const struct pd_personal_note *note_of(struct door *door, char *text) {
 }
 
 /* Which texts does the command have?  Most have none. */
-static struct texts texts_of(struct door *door, const struct door_command *command, const struct pd_command *said) {
+static struct texts texts_of(struct door *door, const struct door_command *command,
+                             const struct pd_command *said) {
   struct texts texts = {.person = command->fresh};
   if (said->body_case == PD_COMMAND_REGISTER_VOLUNTEER) {
     const struct pd_register_volunteer *body = said->register_volunteer;
@@ -73,8 +76,8 @@ static struct texts texts_of(struct door *door, const struct door_command *comma
   return texts;
 }
 
-static struct pd_sealed *seal(struct door *door, const uint8_t *key, const struct pd_id *person, const char *field,
-                              const ProtobufCMessage *message) {
+static struct pd_sealed *seal(struct door *door, const uint8_t *key, const struct pd_id *person,
+                              const char *field, const ProtobufCMessage *message) {
   if (message == NULL) return NULL;
   size_t size = protobuf_c_message_get_packed_size(message);
   uint8_t *plain = pd_arena_alloc(&door->arena, size + 1);
@@ -83,7 +86,8 @@ static struct pd_sealed *seal(struct door *door, const uint8_t *key, const struc
   struct pd_sealed *sealed = pd_arena_alloc(&door->arena, sizeof *sealed);
   protobuf_c_message_pack(message, plain);
   *record = pd_seal_fresh_id();
-  struct pd_seal_place where = {.shard = pd_shell_turn(door->shell)->config.shard.code, .person = *person};
+  struct pd_seal_place where = {.shard = pd_shell_turn(door->shell)->config.shard.code,
+                                .person = *person};
   where.record = *record;
   where.field = field;
   enum pd_err err = pd_seal(key, &where, plain, size, box);
@@ -94,23 +98,26 @@ static struct pd_sealed *seal(struct door *door, const uint8_t *key, const struc
   return sealed;
 }
 
-void door_ask(struct door *door, struct door_command *command, const struct pd_command *said, pd_vault_fn *done) {
+void door_ask(struct door *door, struct door_command *command, const struct pd_command *said,
+              pd_vault_fn *done) {
   struct texts texts = texts_of(door, command, said);
   command->asked = pd_vault_key(door->vault, &texts.person, texts.fresh, done, command) == PD_OK;
 }
 
-enum door_wait door_seal(struct door *door, struct door_command *command, struct pd_request *request,
-                         const struct door_refusal **refusal) {
+enum door_wait door_seal(struct door *door, struct door_command *command,
+                         struct pd_request *request, const struct door_refusal **refusal) {
   const void *core = pd_shell_turn(door->shell)->self;
   struct texts texts = texts_of(door, command, request->command);
   if (texts.contact == NULL && texts.place == NULL && texts.note == NULL) return DOOR_WAIT_NONE;
   if (intake_knows_key(core, &request->key)) return DOOR_WAIT_NONE; /* answered from memory */
-  if (!texts.fresh && !intake_knows_person(core, &texts.person)) return DOOR_WAIT_NONE; /* will be refused */
+  if (!texts.fresh && !intake_knows_person(core, &texts.person))
+    return DOOR_WAIT_NONE; /* will be refused */
   const uint8_t *key = pd_vault_cached(door->vault, &texts.person);
   if (key == NULL && command->keyless) *refusal = &key_gone;
   if (key == NULL) return command->keyless ? DOOR_WAIT_NONE : DOOR_WAIT_VAULT;
   const char *home = texts.fresh ? "home" : "place";
-  request->contact = seal(door, key, &texts.person, "contact", texts.contact ? &texts.contact->base : NULL);
+  request->contact =
+      seal(door, key, &texts.person, "contact", texts.contact ? &texts.contact->base : NULL);
   request->place = seal(door, key, &texts.person, home, texts.place ? &texts.place->base : NULL);
   const char *note = request->command->body_case == PD_COMMAND_RATE_ORDER ? "comment" : "note";
   request->note = seal(door, key, &texts.person, note, texts.note ? &texts.note->base : NULL);

@@ -16,7 +16,9 @@ static void send_reply(void *context, uint64_t token, const uint8_t *bytes, size
   door_reply(context, token, bytes, size);
 }
 static void emitted(void *context, const struct pd_event *event) { door_emitted(context, event); }
-static void committed(void *context, const struct pd_packed *packed) { door_committed(context, packed); }
+static void committed(void *context, const struct pd_packed *packed) {
+  door_committed(context, packed);
+}
 static const char *unready(void *context) { return door_unready(context); }
 static void close_door(void *context) { door_close(context); }
 

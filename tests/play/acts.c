@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the list of things to do ---------------------------------------------------------------------------------------- */
+/* ---- the list of things to do
+ * ---------------------------------------------------------------------------------------- */
 
 static void swap(struct play_todo *a, struct play_todo *b) {
   struct play_todo c = *a;
@@ -28,7 +29,8 @@ static struct play_todo take_first(struct play *play) {
   play->todo[0] = play->todo[--play->todo_count];
   for (size_t at = 0;;) {
     size_t child = 2 * at + 1;
-    if (child + 1 < play->todo_count && play->todo[child + 1].when_ms < play->todo[child].when_ms) child++;
+    if (child + 1 < play->todo_count && play->todo[child + 1].when_ms < play->todo[child].when_ms)
+      child++;
     if (child >= play->todo_count || play->todo[at].when_ms <= play->todo[child].when_ms) break;
     swap(&play->todo[at], &play->todo[child]);
     at = child;
@@ -43,7 +45,7 @@ void play_due(struct play *play) {
   }
 }
 
-/* ---- sending --------------------------------------------------------------------------------------------------------- */
+/* ---- sending ---- */
 
 /* A command on its way, and which order of the data set it places. */
 struct sent {
@@ -62,19 +64,21 @@ static void on_done(void *context, enum pd_err err, const struct pd_reply *reply
     const struct pd_ack *ack = reply->ack;
     if (play->journal != NULL)
       fprintf(play->journal, "{\"log\":\"intake\",\"seq\":%llu,\"key\":\"%s\",\"order\":%llu}\n",
-              (unsigned long long)ack->position->seq, sent->key, (unsigned long long)(sent->order ? ack->id : 0));
+              (unsigned long long)ack->position->seq, sent->key,
+              (unsigned long long)(sent->order ? ack->id : 0));
     if (sent->order > 0) play->orders[sent->order - 1].number = ack->id;
   } else if (sent->matters) {
     play->totals.refused++;
     const struct pd_refusal *refusal = reply->refusal;
     if (getenv("PAIDAN_PLAY_DEBUG") != NULL)
-      fprintf(stderr, "refused: code %d %s: %s\n", (int)refusal->code, refusal->field, refusal->rule);
+      fprintf(stderr, "refused: code %d %s: %s\n", (int)refusal->code, refusal->field,
+              refusal->rule);
   }
   free(sent);
 }
 
-static void send_command(struct play *play, enum play_door door, struct pd_command *command, const struct play_todo *todo,
-                         uint32_t order) {
+static void send_command(struct play *play, enum play_door door, struct pd_command *command,
+                         const struct play_todo *todo, uint32_t order) {
   struct sent *sent = calloc(1, sizeof *sent);
   if (sent == NULL) abort();
   sent->play = play;
@@ -86,7 +90,8 @@ static void send_command(struct play *play, enum play_door door, struct pd_comma
   seen.log = todo->seen_log;
   seen.seq = todo->seen_seq;
   command->key = sent->key;
-  if (!pd_id_is_zero(&todo->actor)) command->actor = (ProtobufCBinaryData){16, (uint8_t *)todo->actor.bytes};
+  if (!pd_id_is_zero(&todo->actor))
+    command->actor = (ProtobufCBinaryData){16, (uint8_t *)todo->actor.bytes};
   if (todo->seen_log != PD_LOG_UNSPECIFIED) command->seen = &seen;
   if (pd_client_send(play->clients[door], command, on_done, sent) == PD_OK) return;
   play->totals.unanswered++;
@@ -138,7 +143,8 @@ static void serve(struct play *play, const struct play_todo *todo) {
     command.body_case = PD_COMMAND_FINISH_SERVICE;
     command.finish_service = &finish;
   }
-  /* A few stations keep the register for their volunteers: then start, finish and confirmation come through one door. */
+  /* A few stations keep the register for their volunteers: then start, finish and confirmation come
+   * through one door. */
   bool proxied = play_draw(play, todo->number, 77) < 30000;
   send_command(play, proxied ? PLAY_SITE : PLAY_VOLUNTEER, &command, todo, 0);
 }

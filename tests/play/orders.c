@@ -8,7 +8,8 @@
 
 #define NAMELESS 97 /* residents who stand for requests without a requester */
 
-/* ---- the orders that are played -------------------------------------------------------------------------------------- */
+/* ---- the orders that are played
+ * -------------------------------------------------------------------------------------- */
 
 static int64_t midnight(int64_t time_ms, int32_t zone_min) {
   return pd_date_ms(pd_date_of(time_ms, zone_min), zone_min);
@@ -54,12 +55,13 @@ bool play_read_orders(struct play *play) {
   enum pd_err err = data_read_orders(path, &listener);
   if (err != PD_OK) fprintf(stderr, "paidan-play: %s: %s\n", path, pd_err_text(err));
   if (err == PD_OK && play->orders_count == 0)
-    fprintf(stderr, "paidan-play: %s: no order is placed and ends within these %u days\n", path, play->options.days);
+    fprintf(stderr, "paidan-play: %s: no order is placed and ends within these %u days\n", path,
+            play->options.days);
   play->latency_ms = calloc(play->orders_count + 1, sizeof *play->latency_ms);
   return err == PD_OK && play->orders_count > 0 && play->latency_ms != NULL;
 }
 
-/* ---- who places them ------------------------------------------------------------------------------------------------- */
+/* ---- who places them ---- */
 
 /* One registration on its way: for all orders of that person. */
 struct registering {
@@ -110,8 +112,10 @@ static void send_resident(struct play *play, size_t index) {
   command.key = key;
   command.body_case = PD_COMMAND_REGISTER_RESIDENT;
   command.register_resident = &body;
-  while (pd_client_room(play->clients[PLAY_RESIDENT]) == 0) pd_client_turn(play->clients[PLAY_RESIDENT], 1000);
-  if (pd_client_send(play->clients[PLAY_RESIDENT], &command, on_registered, registering) != PD_OK) free(registering);
+  while (pd_client_room(play->clients[PLAY_RESIDENT]) == 0)
+    pd_client_turn(play->clients[PLAY_RESIDENT], 1000);
+  if (pd_client_send(play->clients[PLAY_RESIDENT], &command, on_registered, registering) != PD_OK)
+    free(registering);
 }
 
 /* Volunteers who ask for help themselves are in the map that `paidan load --map` wrote. */
@@ -127,7 +131,8 @@ static void use_map(struct play *play) {
     play->orders[i].requester = id;
     play->orders[i].registered = true;
   }
-  if (map == NULL) fprintf(stderr, "paidan-play: %s:%d: %s\n", play->options.map, error.line, error.text);
+  if (map == NULL)
+    fprintf(stderr, "paidan-play: %s:%d: %s\n", play->options.map, error.line, error.text);
   json_decref(map);
 }
 

@@ -5,7 +5,8 @@
 #include <string.h>
 
 uint32_t play_draw(const struct play *play, uint64_t a, uint64_t b) {
-  uint64_t x = play->options.seed * 0x9e3779b97f4a7c15u ^ a * 0xbf58476d1ce4e5b9u ^ b * 0x94d049bb133111ebu;
+  uint64_t x =
+      play->options.seed * 0x9e3779b97f4a7c15u ^ a * 0xbf58476d1ce4e5b9u ^ b * 0x94d049bb133111ebu;
   x ^= x >> 31;
   x *= 0xd6e8feb86659fd93u;
   x ^= x >> 29;
@@ -29,21 +30,25 @@ static int64_t minutes(const struct play *play, uint64_t a, uint64_t b, int64_t 
   return (low + play_draw(play, a, b) * (high - low) / 1000000) * PD_MINUTE_MS;
 }
 
-static struct play_todo todo_of(const struct pd_event *event, enum play_act act, uint64_t number, int64_t when_ms) {
+static struct play_todo todo_of(const struct pd_event *event, enum play_act act, uint64_t number,
+                                int64_t when_ms) {
   struct play_todo todo = {.when_ms = when_ms, .act = act, .number = number};
   todo.seen_log = event->log;
   todo.seen_seq = event->seq;
   return todo;
 }
 
-static uint32_t index_of(const struct play *play, uint64_t number, const struct pd_id *requester, int64_t placed) {
+static uint32_t index_of(const struct play *play, uint64_t number, const struct pd_id *requester,
+                         int64_t placed) {
   (void)placed;
   for (uint32_t i = 0; i < play->orders_count; i++)
     if (play->orders[i].number == number) return i + 1;
-  /* The event may come before the acknowledgement: the oldest order that this requester has sent and not got back. */
+  /* The event may come before the acknowledgement: the oldest order that this requester has sent
+   * and not got back. */
   for (uint32_t i = 0; i < play->orders_count; i++) {
     const struct play_order *order = &play->orders[i];
-    if (order->number == 0 && order->sent_ns > 0 && pd_id_equal(&order->requester, requester)) return i + 1;
+    if (order->number == 0 && order->sent_ns > 0 && pd_id_equal(&order->requester, requester))
+      return i + 1;
   }
   return 0;
 }
@@ -75,7 +80,8 @@ static void hear_offer(struct play *play, const struct pd_event *event) {
   }
   uint32_t mood = play_draw(play, body->offer, 11);
   if (mood >= 750000) return; /* a quarter never answers */
-  struct play_todo todo = todo_of(event, mood < 550000 ? PLAY_ACCEPT : PLAY_DECLINE, body->offer, event->time_ms);
+  struct play_todo todo =
+      todo_of(event, mood < 550000 ? PLAY_ACCEPT : PLAY_DECLINE, body->offer, event->time_ms);
   int64_t patience = (body->expires_at_ms - event->time_ms) / PD_MINUTE_MS * 2 / 3;
   todo.when_ms += minutes(play, body->offer, 12, 1, patience < 2 ? 2 : patience);
   todo.actor = PD_ID(body->volunteer);
@@ -119,8 +125,8 @@ static void hear_started(struct play *play, const struct pd_event *event) {
   int64_t length = 60;
   if (known->index > 0) {
     const struct play_order *order = &play->orders[known->index - 1];
-    struct pd_place_order *placed = (struct pd_place_order *)protobuf_c_message_unpack(&pd_place_order_descriptor, NULL,
-                                                                                       order->size, order->body);
+    struct pd_place_order *placed = (struct pd_place_order *)protobuf_c_message_unpack(
+        &pd_place_order_descriptor, NULL, order->size, order->body);
     if (placed == NULL) abort();
     length = placed->minutes;
     protobuf_c_message_free_unpacked(&placed->base, NULL);
@@ -158,7 +164,8 @@ static void add_lines(struct play *play, size_t count, struct pd_posting_line *c
 static void hear_unmatched(struct play *play, const struct pd_event *event) {
   const struct pd_order_unmatched *body = event->order_unmatched;
   for (size_t i = 0; i < body->n_excluded; i++)
-    if ((unsigned)body->excluded[i]->reason < 32) play->totals.unmatched[body->excluded[i]->reason] += body->excluded[i]->count;
+    if ((unsigned)body->excluded[i]->reason < 32)
+      play->totals.unmatched[body->excluded[i]->reason] += body->excluded[i]->count;
 }
 
 static void hear_hold(struct play *play, const struct pd_event *event) {
@@ -180,7 +187,9 @@ void play_hear(void *context, const struct pd_event *event, const uint8_t *bytes
     case PD_EVENT_OFFER_MADE: hear_offer(play, event); break;
     case PD_EVENT_SLOT_FILLED: hear_filled(play, event); break;
     case PD_EVENT_SLOT_REOPENED: hear_reopened(play, event); break;
-    case PD_EVENT_ORDER_STAFFED: play_known(play, event->order_staffed->order)->state = PD_ORDER_STATE_STAFFED; break;
+    case PD_EVENT_ORDER_STAFFED:
+      play_known(play, event->order_staffed->order)->state = PD_ORDER_STATE_STAFFED;
+      break;
     case PD_EVENT_ORDER_UNMATCHED: hear_unmatched(play, event); break;
     case PD_EVENT_OFFER_ANSWERED: play->totals.declined += !event->offer_answered->accept; break;
     case PD_EVENT_VOLUNTEER_WITHDREW: play->totals.withdrawals++; break;
@@ -192,10 +201,16 @@ void play_hear(void *context, const struct pd_event *event, const uint8_t *bytes
         play_known(play, event->service_confirmed->order)->state = PD_ORDER_STATE_CONFIRMED;
       break;
     case PD_EVENT_ORDER_RATED: play->totals.ratings++; break;
-    case PD_EVENT_ORDER_CLOSED: play_known(play, event->order_closed->order)->state = event->order_closed->state; break;
-    case PD_EVENT_POINTS_POSTED: add_lines(play, event->points_posted->n_lines, event->points_posted->lines); break;
+    case PD_EVENT_ORDER_CLOSED:
+      play_known(play, event->order_closed->order)->state = event->order_closed->state;
+      break;
+    case PD_EVENT_POINTS_POSTED:
+      add_lines(play, event->points_posted->n_lines, event->points_posted->lines);
+      break;
     case PD_EVENT_HOLD_PLACED: hear_hold(play, event); break;
-    case PD_EVENT_HOLD_RESOLVED: add_lines(play, event->hold_resolved->n_lines, event->hold_resolved->lines); break;
+    case PD_EVENT_HOLD_RESOLVED:
+      add_lines(play, event->hold_resolved->n_lines, event->hold_resolved->lines);
+      break;
     case PD_EVENT_STAR_REACHED: play->totals.stars++; break;
     case PD_EVENT_MESSAGE_SENT: play->totals.messages++; break;
     case PD_EVENT_MESSAGE_FAILED: play->totals.failed_messages++; break;

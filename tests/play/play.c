@@ -17,7 +17,8 @@ static const char help[] =
     "  --run-dir DIR    where `paidan up` keeps its sockets\n"
     "  --data DIR       sites.csv, volunteers.csv, orders.csv; only the orders are read here\n"
     "  --shard CODE     the district, 6 digits\n"
-    "  --map FILE       what `paidan load --map FILE` wrote: volunteers who place orders themselves\n"
+    "  --map FILE       what `paidan load --map FILE` wrote: volunteers who place orders "
+    "themselves\n"
     "  --days N         how many days to play, from the first order's (7)\n"
     "  --seed N         of what people do (1)\n"
     "  --speed N        how fast the shard's clock runs, as given to `paidan up` (1)\n"
@@ -26,13 +27,14 @@ static const char help[] =
     "  --summary FILE   write the summary as JSON\n"
     "  --journal FILE   write a line for each acknowledgement, for `paidan verify --journal`\n"
     "\n"
-    "Example: paidan-play --run-dir /tmp/paidan --data tests/data/district --shard 110105 --speed 10080\n";
+    "Example: paidan-play --run-dir /tmp/paidan --data tests/data/district --shard 110105 --speed "
+    "10080\n";
 
 int64_t play_now(const struct play *play) {
   return pd_clock_real_ms() * (int64_t)play->options.speed + play->offset_ms;
 }
 
-/* ---- hearing --------------------------------------------------------------------------------------------------------- */
+/* ---- hearing ---- */
 
 /* A heartbeat tells the shard's time: the latest one is the nearest to the truth. */
 static void on_tip(void *context, const struct pd_tip *tip) {
@@ -53,16 +55,19 @@ static bool open_all(struct play *play) {
   static const char *const names[PLAY_DOORS] = {"resident", "volunteer", "site", "ops"};
   const struct play_options *options = &play->options;
   char endpoint[256];
-  struct pd_subscriber_calls calls = {.context = play, .event = play_hear, .gap = on_gap, .tip = on_tip};
+  struct pd_subscriber_calls calls = {
+      .context = play, .event = play_hear, .gap = on_gap, .tip = on_tip};
   play->zmq = zmq_ctx_new();
-  if (pd_subscriber_open(&play->subscriber, play->zmq, options->shard, &calls) != PD_OK) return false;
+  if (pd_subscriber_open(&play->subscriber, play->zmq, options->shard, &calls) != PD_OK)
+    return false;
   for (unsigned log = 1; log < PD_LOGS; log++) {
     snprintf(endpoint, sizeof endpoint, "ipc://%s/%s.pub", options->run_dir, pd_log_name(log));
     if (pd_subscriber_connect(play->subscriber, endpoint) != PD_OK) return false;
   }
   for (unsigned door = 0; door < PLAY_DOORS; door++) {
     snprintf(endpoint, sizeof endpoint, "ipc://%s/door.%s", options->run_dir, names[door]);
-    struct pd_client_options client = {.endpoint = endpoint, .shard = options->shard, .window = 4096};
+    struct pd_client_options client = {
+        .endpoint = endpoint, .shard = options->shard, .window = 4096};
     if (pd_client_open(&play->clients[door], play->zmq, &client) != PD_OK) return false;
   }
   return true;
@@ -75,11 +80,12 @@ static bool wait_for_all(struct play *play) {
     pd_subscriber_turn(play->subscriber, 50);
     if (play->synced && until - uv_hrtime() < 9000000000u) return true;
   }
-  fprintf(stderr, "paidan-play: nothing is heard from %s; is the district up? (paidan status)\n", play->options.run_dir);
+  fprintf(stderr, "paidan-play: nothing is heard from %s; is the district up? (paidan status)\n",
+          play->options.run_dir);
   return false;
 }
 
-/* ---- the loop -------------------------------------------------------------------------------------------------------- */
+/* ---- the loop ---- */
 
 static void on_timer(uv_timer_t *timer) {
   struct play *play = timer->data;
@@ -90,16 +96,18 @@ static void on_timer(uv_timer_t *timer) {
 
 static void on_bar(uv_timer_t *timer) {
   struct play *play = timer->data;
-  double done = (double)(play_now(play) - play->options.start_ms) / (double)(play->end_ms - play->options.start_ms);
+  double done = (double)(play_now(play) - play->options.start_ms) /
+                (double)(play->end_ms - play->options.start_ms);
   done = done < 0 ? 0 : done > 1 ? 1 : done;
   char bar[31];
   memset(bar, '-', 30);
   memset(bar, '#', (size_t)(done * 30));
   bar[30] = 0;
-  fprintf(stderr, "\r[%s] %3.0f %%  第 %d 天/day %d  订单/orders %llu  派单/offers %llu  成单/filled %llu ", bar, done * 100,
-          (int)(done * play->options.days) + 1, (int)(done * play->options.days) + 1,
-          (unsigned long long)play->totals.placed, (unsigned long long)play->totals.offers,
-          (unsigned long long)play->totals.filled);
+  fprintf(stderr,
+          "\r[%s] %3.0f %%  第 %d 天/day %d  订单/orders %llu  派单/offers %llu  成单/filled %llu ",
+          bar, done * 100, (int)(done * play->options.days) + 1,
+          (int)(done * play->options.days) + 1, (unsigned long long)play->totals.placed,
+          (unsigned long long)play->totals.offers, (unsigned long long)play->totals.filled);
 }
 
 static bool run(struct play *play) {
@@ -121,9 +129,10 @@ static bool run(struct play *play) {
 
 static bool parse(struct play_options *options, int argc, char **argv) {
   static const struct option flags[] = {
-      {"run-dir", 1, NULL, 'r'}, {"data", 1, NULL, 'd'},  {"shard", 1, NULL, 's'},   {"map", 1, NULL, 'm'},
-      {"days", 1, NULL, 'n'},    {"seed", 1, NULL, 'e'},  {"speed", 1, NULL, 'f'},   {"start", 1, NULL, 't'},
-      {"zone", 1, NULL, 'z'},    {"summary", 1, NULL, 'o'}, {"journal", 1, NULL, 'j'}, {"help", 0, NULL, 'h'},
+      {"run-dir", 1, NULL, 'r'}, {"data", 1, NULL, 'd'},    {"shard", 1, NULL, 's'},
+      {"map", 1, NULL, 'm'},     {"days", 1, NULL, 'n'},    {"seed", 1, NULL, 'e'},
+      {"speed", 1, NULL, 'f'},   {"start", 1, NULL, 't'},   {"zone", 1, NULL, 'z'},
+      {"summary", 1, NULL, 'o'}, {"journal", 1, NULL, 'j'}, {"help", 0, NULL, 'h'},
       {NULL, 0, NULL, 0}};
   bool good = true;
   for (int flag; (flag = getopt_long(argc, argv, "", flags, NULL)) != -1;) {
@@ -144,7 +153,8 @@ static bool parse(struct play_options *options, int argc, char **argv) {
     }
   }
   bool whole = options->run_dir != NULL && options->data != NULL && options->shard > 0;
-  return good && whole && options->days > 0 && options->days <= 366 && options->speed > 0 && optind == argc;
+  return good && whole && options->days > 0 && options->days <= 366 && options->speed > 0 &&
+         optind == argc;
 }
 
 int main(int argc, char **argv) {
@@ -159,7 +169,8 @@ int main(int argc, char **argv) {
   if (!open_all(&play) || !wait_for_all(&play)) return PD_EXIT_DOWN;
   if (!play_register(&play)) return PD_EXIT_FAULT;
   for (size_t i = 0; i < play.orders_count; i++) {
-    struct play_todo todo = {.when_ms = play.orders[i].placed_at_ms, .act = PLAY_PLACE, .number = i};
+    struct play_todo todo = {
+        .when_ms = play.orders[i].placed_at_ms, .act = PLAY_PLACE, .number = i};
     play_later(&play, &todo);
   }
   if (!run(&play)) return PD_EXIT_FAULT;

@@ -1,7 +1,7 @@
 /* play - residents, volunteers and site staff of a data set, acting over the bus.
  *
- * One loop, four clients (a door each), one subscriber of all five logs.  What people do is drawn from the seed and the
- * number of the order, offer or slot, so that it does not depend on timing.
+ * One loop, four clients (a door each), one subscriber of all five logs.  What people do is drawn
+ * from the seed and the number of the order, offer or slot, so that it does not depend on timing.
  */
 #ifndef TESTS_PLAY_H
 #define TESTS_PLAY_H
@@ -14,16 +14,16 @@
 enum play_door { PLAY_RESIDENT, PLAY_VOLUNTEER, PLAY_SITE, PLAY_OPS, PLAY_DOORS };
 
 enum play_act {
-  PLAY_PLACE,   /* number: index of the order in the data set */
-  PLAY_CANCEL,  /* number: order */
-  PLAY_ACCEPT,  /* number: offer */
+  PLAY_PLACE,  /* number: index of the order in the data set */
+  PLAY_CANCEL, /* number: order */
+  PLAY_ACCEPT, /* number: offer */
   PLAY_DECLINE,
   PLAY_WITHDRAW, /* number: order; slot */
   PLAY_START,
   PLAY_FINISH,
   PLAY_CONFIRM, /* number: order */
   PLAY_RATE,
-  PLAY_HOLD     /* number: hold */
+  PLAY_HOLD /* number: hold */
 };
 
 /* Something that somebody will do. */
@@ -46,7 +46,7 @@ struct play_order {
   bool registered;
   char person[24]; /* the data set's own reference */
   char ref[24];
-  uint64_t number; /* in the shard, once it is placed */
+  uint64_t number;  /* in the shard, once it is placed */
   uint64_t sent_ns; /* intended real time of placing */
   bool offered;
 };
@@ -71,10 +71,11 @@ struct play_options {
 };
 
 struct play_totals {
-  uint64_t placed, refused, offers, declined, filled, reopened, messages, failed_messages, events, gaps;
+  uint64_t placed, refused, offers, declined, filled, reopened, messages, failed_messages, events,
+      gaps;
   uint64_t no_shows, withdrawals, holds, stars, ratings, unanswered, erased;
-  uint64_t unmatched[32];   /* by enum pd_reason */
-  int64_t points[4];        /* sum of all lines, by enum pd_unit */
+  uint64_t unmatched[32]; /* by enum pd_reason */
+  int64_t points[4];      /* sum of all lines, by enum pd_unit */
   uint64_t minutes_posted;
 };
 
@@ -85,21 +86,21 @@ struct play {
   void *zmq;
   struct pd_client *clients[PLAY_DOORS];
   struct pd_subscriber *subscriber;
-  int64_t offset_ms;        /* shard time = real time * speed + this */
+  int64_t offset_ms; /* shard time = real time * speed + this */
   bool synced;
   struct play_order *orders;
   size_t orders_count, orders_size;
   struct play_known *known;
   size_t known_size;
-  struct play_todo *todo;   /* a heap by when_ms */
+  struct play_todo *todo; /* a heap by when_ms */
   size_t todo_count, todo_size;
   double *latency_ms;
   size_t latency_count;
   struct play_totals totals;
-  int64_t end_ms;           /* of the last day */
+  int64_t end_ms; /* of the last day */
   uint64_t started_ns;
   FILE *journal;
-  uint64_t keys;            /* idempotency keys given out */
+  uint64_t keys; /* idempotency keys given out */
 };
 
 /* The shard's time. */
@@ -110,7 +111,8 @@ void play_later(struct play *play, const struct play_todo *todo);
 void play_due(struct play *play);
 void play_act(struct play *play, const struct play_todo *todo);
 
-/* orders.c: read the orders of the days that are played and register who places them.  False: said why. */
+/* orders.c: read the orders of the days that are played and register who places them.  False: said
+ * why. */
 bool play_read_orders(struct play *play);
 bool play_register(struct play *play);
 
@@ -121,7 +123,8 @@ struct play_known *play_known(struct play *play, uint64_t number);
 /* A number in 0 .. 999,999 that depends on the seed and these two alone. */
 uint32_t play_draw(const struct play *play, uint64_t a, uint64_t b);
 
-/* summary.c: write the JSON file (if asked for) and print the summary.  False: something is wrong. */
+/* summary.c: write the JSON file (if asked for) and print the summary.  False: something is wrong.
+ */
 bool play_summary(struct play *play);
 
 #endif
