@@ -104,7 +104,8 @@ static void on_bar(uv_timer_t *timer) {
   memset(bar, '#', (size_t)(done * 30));
   bar[30] = 0;
   fprintf(stderr,
-          "\r[%s] %3.0f %%  第 %d 天/day %d  订单/orders %llu  派单/offers %llu  成单/filled %llu ",
+          "\r[%s] %3.0f %%  第 %d 天/day %d  订单/orders %llu  "
+          "派单/offers %llu  成单/filled %llu ",
           bar, done * 100, (int)(done * play->options.days) + 1,
           (int)(done * play->options.days) + 1, (unsigned long long)play->totals.placed,
           (unsigned long long)play->totals.offers, (unsigned long long)play->totals.filled);
