@@ -81,6 +81,14 @@ static const struct template templates[TEMPLATE_COUNT] = {
          "them, until {until} at the latest."},
 };
 
+/* Where it is not the volunteer. */
+static const char *const hearers[TEMPLATE_COUNT] = {
+    [PD_TEMPLATE_ORDER_RECEIVED] = "resident",   [PD_TEMPLATE_HELP_FOUND] = "resident",
+    [PD_TEMPLATE_HELPER_LOST] = "resident",      [PD_TEMPLATE_CONFIRM_REQUEST] = "resident",
+    [PD_TEMPLATE_CONFIRM_REMINDER] = "resident", [PD_TEMPLATE_UNFILLED] = "resident",
+    [PD_TEMPLATE_ESCALATED] = "site",
+};
+
 static const struct template kinds[] = {
     [PD_ORDER_KIND_UNSPECIFIED] = {"", "服务", "request"},
     [PD_ORDER_KIND_WISH] = {"", "微心愿", "wish"},
@@ -216,6 +224,12 @@ static const struct template *row_of(enum pd_template template) {
 }
 
 const char *notification_template_name(enum pd_template template) { return row_of(template)->name; }
+
+const char *notification_template_to(enum pd_template template) {
+  unsigned number = (unsigned)template;
+  if (number >= TEMPLATE_COUNT) number = PD_TEMPLATE_UNSPECIFIED;
+  return hearers[number] != NULL ? hearers[number] : "volunteer";
+}
 
 void notification_render(const struct notification_message *message, int32_t zone_min,
                          struct notification_text *text) {

@@ -25,4 +25,7 @@ void notification_render(const struct notification_message *message, int32_t zon
  * number.  Never NULL. */
 const char *notification_template_name(enum pd_template template);
 
+/* Who hears it: "volunteer", "resident" or "site".  Never NULL. */
+const char *notification_template_to(enum pd_template template);
+
 #endif
