@@ -1,8 +1,8 @@
 /* chains - how far each booked service has come: accepted, started, finished, confirmed.
  *
- * An hour exists only as the end of a whole chain of one order, slot and volunteer.  What an order's slots have come to is
- * remembered until the order is closed, a slot that was posted too: so a second confirmation finds it posted.
- * All of it stands in the image of the arena.
+ * An hour exists only as the end of a whole chain of one order, slot and volunteer.  What an
+ * order's slots have come to is remembered until the order is closed, a slot that was posted too:
+ * so a second confirmation finds it posted.  All of it stands in the image of the arena.
  */
 #ifndef PAIDAN_POINTS_CHAINS_H
 #define PAIDAN_POINTS_CHAINS_H
@@ -11,8 +11,9 @@
 #include "common/base/pool.h"
 #include "common/wire/core.h"
 
-/* Who spoke, as two FNV-1a hashes (64 bits, two bases) of the principal.  Only equality is asked, and a collision would
- * only hold hours back that could have been posted, never post what should be held. */
+/* Who spoke, as two FNV-1a hashes (64 bits, two bases) of the principal.  Only equality is asked,
+ * and a collision would only hold hours back that could have been posted, never post what should be
+ * held. */
 struct points_principal {
   uint64_t words[2];
 };
@@ -66,13 +67,15 @@ void points_order_open(struct points_chains *self, uint64_t order);
 /* The order is over; its chains are forgotten. */
 void points_order_close(struct points_chains *self, uint64_t order);
 
-/* A volunteer has this slot: a chain begins in place of another volunteer's.  Ignored if the slot was settled already, if
- * this volunteer has it already, if the order is not open, or if there is no room. */
+/* A volunteer has this slot: a chain begins in place of another volunteer's.  Ignored if the slot
+ * was settled already, if this volunteer has it already, if the order is not open, or if there is
+ * no room. */
 void points_chain_begin(struct points_chains *self, uint64_t order, uint32_t slot,
                         const struct pd_id *volunteer);
 
-/* The booking ended before the service began.  A chain that has started stays: a start that crossed with the reopening on
- * its way may still be finished and confirmed, and if it is not, nothing comes of it. */
+/* The booking ended before the service began.  A chain that has started stays: a start that crossed
+ * with the reopening on its way may still be finished and confirmed, and if it is not, nothing
+ * comes of it. */
 void points_chain_break(struct points_chains *self, uint64_t order, uint32_t slot,
                         const struct pd_id *volunteer);
 

@@ -8,12 +8,13 @@
 #include "common/base/heap.h"
 #include "services/points/chains.h"
 
+/* None of the three parties may decide. */
 struct points_hold {
   uint64_t hold;        /* 1, 2, 3 ...; 0: the entry is free */
   struct pd_id volunteer;
   int64_t decide_by_ms;
   int64_t amount[3];    /* by enum pd_unit */
-  struct points_principal parties[3]; /* who started, finished, confirmed: none of them may decide */
+  struct points_principal parties[3]; /* who started, finished, confirmed */
 };
 
 struct points_holds {
@@ -47,7 +48,8 @@ void points_hold_remove(struct points_holds *self, struct points_hold *hold);
 /* Was this said by one of the three who made the chain? */
 bool points_hold_is_party(const struct points_hold *hold, struct points_principal principal);
 
-/* Walk the tables and assert that they agree, O(size); returns the sum of all amounts of this unit. */
+/* Walk the tables and assert that they agree, O(size); returns the sum of all amounts of this
+ * unit. */
 int64_t points_holds_check(const struct points_holds *self, enum pd_unit unit);
 
 #endif

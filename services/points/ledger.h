@@ -1,8 +1,8 @@
 /* ledger - the double-entry books: what every person has and has on hold, and what was issued.
  *
- * Every set of lines sums to zero in each unit, so the books do: PERSON + HELD + ISSUED = 0.  An account is opened once for
- * a person and stays for ever; it holds random ids and numbers, nothing that an erasure would have to touch.
- * All of it stands in the image of the arena.
+ * Every set of lines sums to zero in each unit, so the books do: PERSON + HELD + ISSUED = 0.  An
+ * account is opened once for a person and stays for ever; it holds random ids and numbers, nothing
+ * that an erasure would have to touch.  All of it stands in the image of the arena.
  */
 #ifndef PAIDAN_POINTS_LEDGER_H
 #define PAIDAN_POINTS_LEDGER_H
@@ -42,7 +42,8 @@ struct ledger_account *ledger_find(const struct ledger *self, const struct pd_id
 /* Do these lines sum to zero in each unit, and name known accounts and units and open accounts? */
 bool ledger_balanced(const struct ledger *self, struct pd_posting_line *const *lines, size_t count);
 
-/* Book lines that are balanced (asserted).  Asserts that nothing a person has or has on hold falls below zero. */
+/* Book lines that are balanced (asserted).  Asserts that nothing a person has or has on hold falls
+ * below zero. */
 void ledger_book(struct ledger *self, struct pd_posting_line *const *lines, size_t count);
 
 /* What a person has; 0 without an account. */

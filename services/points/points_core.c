@@ -48,7 +48,7 @@ static void *init(struct pd_arena *arena, const struct pd_limits *limits,
   return self;
 }
 
-/* ---- apply: the chain -------------------------------------------------------------------------------------------- */
+/* ---- apply: the chain ------------------------------------------------------------------------ */
 
 static void on_slot_filled(struct points *self, const struct pd_slot_filled *body) {
   struct pd_id volunteer = PD_ID(body->volunteer);
@@ -99,7 +99,7 @@ static void on_service_confirmed(struct points *self, const struct pd_service_co
   pd_assert(chain->minutes <= MINUTES_MAX);
 }
 
-/* ---- apply: what this core said itself --------------------------------------------------------------------------- */
+/* ---- apply: what this core said itself ------------------------------------------------------- */
 
 /* The first line of every set names the person. */
 static struct points_chain *settled_chain(const struct points *self, uint64_t order, uint32_t slot,
@@ -175,7 +175,8 @@ static void apply(void *core, const struct pd_event *event) {
   case PD_EVENT_HOLD_PLACED: on_hold_placed(self, event->hold_placed); return;
   case PD_EVENT_HOLD_RESOLVED: on_hold_resolved(self, event->hold_resolved); return;
   case PD_EVENT_STAR_REACHED: on_star_reached(self, event->star_reached); return;
-  /* A decision on a hold is answered by hold_resolved, which changes the state; the others are not this core's. */
+  /* A decision on a hold is answered by hold_resolved, which changes the state; the others are not
+   * this core's. */
   case PD_EVENT_HOLD_DECIDED: case PD_EVENT_NOT_SET: case PD_EVENT_EPOCH_BEGAN:
   case PD_EVENT_INPUTS_NOTED: case PD_EVENT_SITE_REGISTERED: case PD_EVENT_TEAM_REGISTERED:
   case PD_EVENT_TEAM_JOINED: case PD_EVENT_VOLUNTEER_PAUSED: case PD_EVENT_VOLUNTEER_RESUMED:
@@ -191,7 +192,7 @@ static void apply(void *core, const struct pd_event *event) {
   }
 }
 
-/* ---- decide ------------------------------------------------------------------------------------------------------ */
+/* ---- decide ---------------------------------------------------------------------------------- */
 
 /* What one set moves: at most two lines in each of two units. */
 struct move {
@@ -350,7 +351,7 @@ static int64_t deadline(const void *core) {
   return points_hold_deadline(&self->holds);
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 int64_t points_balance(const void *self, const struct pd_id *person, enum pd_unit unit) {
   const struct points *points = self;

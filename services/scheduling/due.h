@@ -11,15 +11,17 @@ struct scheduling_due {
   uint32_t zero;
 };
 
-/* The earliest pending deadline of an order:
- *   until it is served: STAFFING at the latest start (window end less length), and before that, while helpers are missing,
- *   the end of the wave or the next try, and the two escalations; SERVICE after window end, length and grace;
- *   once served: the reminder to confirm and CONFIRMATION; once all is confirmed: RATING. */
+/* The earliest pending deadline of an order.
+ *     Until it is served: STAFFING at the latest start (window's end less length); before that,
+ *     while helpers are missing, the end of the wave or the next try, and the two escalations;
+ *     SERVICE after window's end, length and grace.
+ *     Once served: the reminder to confirm and CONFIRMATION; once all is confirmed: RATING. */
 struct scheduling_due scheduling_due_of_job(const struct scheduling_policy *policy,
                                             const struct scheduling_job *job);
 
-/* The earliest pending deadline of a booking: the START reminder if it was booked before its time, no-show while not
- * started, the FINISH reminder at the booked end while started and not finished.  None once the order is served. */
+/* The earliest pending deadline of a booking: the START reminder if it was booked before its time,
+ * no-show while not started, the FINISH reminder at the booked end while started and not finished.
+ * None once the order is served. */
 struct scheduling_due scheduling_due_of_booking(const struct scheduling_policy *policy,
                                                 const struct scheduling_job *job,
                                                 const struct scheduling_booking *booking);

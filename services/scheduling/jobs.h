@@ -1,7 +1,9 @@
-/* jobs - what scheduling remembers of orders, bookings and sites: facts only, all of it in the image.
+/* jobs - what scheduling remembers of orders, bookings and sites: facts only, all of it in the
+ * image.
  *
- * A job is an order that is not closed; its bookings hang on it as a list.  Entries keep their index while they live, so an
- * index can name a timer: jobs first (0 .. orders - 1), bookings behind them.
+ * A job is an order that is not closed; its bookings hang on it as a list.  Entries keep their
+ * index while they live, so an index can name a timer: jobs first (0 .. orders - 1), bookings
+ * behind them.
  */
 #ifndef PAIDAN_SCHEDULING_JOBS_H
 #define PAIDAN_SCHEDULING_JOBS_H
@@ -102,7 +104,8 @@ struct scheduling_booking *scheduling_booking_of(const struct scheduling_jobs *s
                                                  const struct scheduling_job *job, uint32_t slot,
                                                  const struct pd_id *volunteer);
 
-/* A booking for a slot that has none; all but job, slot and next are zero.  NULL when there is no room. */
+/* A booking for a slot that has none; all but job, slot and next are zero.  NULL when there is no
+ * room. */
 struct scheduling_booking *scheduling_booking_add(struct scheduling_jobs *self,
                                                   struct scheduling_job *job, uint32_t slot);
 

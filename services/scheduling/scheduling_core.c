@@ -60,7 +60,7 @@ static void *init(struct pd_arena *arena, const struct pd_limits *limits,
   return self;
 }
 
-/* ---- timers ------------------------------------------------------------------------------------------------------ */
+/* ---- timers ---------------------------------------------------------------------------------- */
 
 static uint32_t jobs_max(const struct scheduling *self) {
   return (uint32_t)self->jobs.free_jobs.capacity;
@@ -97,7 +97,8 @@ static void set_booking_timer(const struct scheduling *self,
   set_timer(self, jobs_max(self) + scheduling_booking_at(&self->jobs, booking));
 }
 
-/* Compute every timer anew when the image is not the one that they were computed from: it was read back. */
+/* Compute every timer anew when the image is not the one that they were computed from: it was read
+ * back. */
 static void want_timers(const struct scheduling *self) {
   if (self->timers->folded == self->facts->folded) return;
   uint32_t all = jobs_max(self) + bookings_max(self);
@@ -106,7 +107,7 @@ static void want_timers(const struct scheduling *self) {
   pd_assert(*self->timers->heap.count <= all);
 }
 
-/* ---- apply: facts of intake -------------------------------------------------------------------------------------- */
+/* ---- apply: facts of intake ------------------------------------------------------------------ */
 
 static int64_t bounded_ms(int64_t time_ms) {
   if (time_ms > TIME_MAX) return TIME_MAX;
@@ -192,7 +193,7 @@ static void on_service_confirmed(struct scheduling *self, const struct pd_servic
   set_job_timer(self, job);
 }
 
-/* ---- apply: facts of matching ------------------------------------------------------------------------------------ */
+/* ---- apply: facts of matching ---------------------------------------------------------------- */
 
 static void on_wave_opened(struct scheduling *self, const struct pd_wave_opened *body,
                            int64_t now_ms) {
@@ -252,7 +253,7 @@ static void on_order_staffed(struct scheduling *self, const struct pd_order_staf
   set_job_timer(self, job);
 }
 
-/* ---- apply: what this core said itself --------------------------------------------------------------------------- */
+/* ---- apply: what this core said itself ------------------------------------------------------- */
 
 static void said_of_job(struct scheduling *self, uint64_t order, enum scheduling_purpose purpose) {
   struct scheduling_job *job = scheduling_job_find(&self->jobs, order);
@@ -301,7 +302,7 @@ static void on_reminder_due(struct scheduling *self, const struct pd_reminder_du
                   start ? SCHEDULING_START_REMINDER : SCHEDULING_FINISH_REMINDER);
 }
 
-/* ---- apply ------------------------------------------------------------------------------------------------------- */
+/* ---- apply ----------------------------------------------------------------------------------- */
 
 static void fold(struct scheduling *self, const struct pd_event *event) {
   int64_t now_ms = bounded_ms(event->time_ms);
@@ -356,7 +357,7 @@ static void apply(void *core, const struct pd_event *event) {
   pd_assert(self->facts->folded != 0);
 }
 
-/* ---- decide ------------------------------------------------------------------------------------------------------ */
+/* ---- decide ---------------------------------------------------------------------------------- */
 
 static void say_wave(struct pd_outbox *out, const struct scheduling_job *job) {
   pd_assert(!job->staffed && !job->served);
@@ -466,7 +467,7 @@ static int64_t deadline(const void *core) {
   return pd_heap_when(&self->timers->heap);
 }
 
-/* ---- check ------------------------------------------------------------------------------------------------------- */
+/* ---- check ----------------------------------------------------------------------------------- */
 
 static void check_timer(const struct scheduling *self, uint32_t what) {
   const struct pd_heap *heap = &self->timers->heap;

@@ -1,6 +1,7 @@
 /* scheduling_given - the facts that tests of scheduling begin with, in the words of the loop.
  *
- * Times are minutes after CORE_START_MS.  Sites: 1 centre, 2 institute below it, 3 station below that, 4 post below that.
+ * Times are minutes after CORE_START_MS.  Sites: 1 centre, 2 institute below it, 3 station below
+ * that, 4 post below that.
  */
 #ifndef PD_TESTS_SCHEDULING_GIVEN_H
 #define PD_TESTS_SCHEDULING_GIVEN_H

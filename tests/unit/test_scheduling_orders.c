@@ -1,7 +1,8 @@
 /* The deadlines of orders: waves, retries, escalation, and the four stages. */
 #include "tests/unit/scheduling_given.h"
 
-/* A window that ends at minute 460 and an hour's help: the latest start is minute 400, half way 200, three quarters 300. */
+/* A window that ends at minute 460 and an hour's help: the latest start is minute 400, half way
+ * 200, three quarters 300. */
 #define END 460
 #define LATEST 400
 
