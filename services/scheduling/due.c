@@ -5,6 +5,7 @@
 static const struct scheduling_due nothing = {.when = PD_NEVER};
 
 static bool is_said(uint16_t said, enum scheduling_purpose purpose) {
+  pd_assert((unsigned)purpose < 16);
   return (said & SCHEDULING_BIT(purpose)) != 0;
 }
 

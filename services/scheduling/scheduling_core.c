@@ -154,6 +154,7 @@ static void on_service_started(struct scheduling *self, const struct pd_service_
   struct scheduling_booking *booking =
       scheduling_booking_of(&self->jobs, job, body->slot, &volunteer);
   if (booking == NULL) return;
+  pd_assert(booking->slot == body->slot);
   booking->started = true;
   set_booking_timer(self, booking);
 }
@@ -167,6 +168,7 @@ static void on_service_finished(struct scheduling *self, const struct pd_service
   if (booking == NULL) return;
   booking->started = true;
   booking->finished = true;
+  pd_assert(booking->job == scheduling_job_at(&self->jobs, job) + 1);
   job->confirmed = false; /* one more to confirm */
   set_booking_timer(self, booking);
   set_job_timer(self, job);
@@ -179,6 +181,7 @@ static void on_order_served(struct scheduling *self, const struct pd_order_serve
   job->served = true;
   job->served_ms = now_ms;
   job->wave_open = false;
+  pd_assert(now_ms >= 0);
   set_job_timer(self, job);
   for (uint32_t link = job->first; link != 0; link = self->jobs.bookings[link - 1].next)
     set_booking_timer(self, &self->jobs.bookings[link - 1]);
@@ -190,6 +193,7 @@ static void on_service_confirmed(struct scheduling *self, const struct pd_servic
   if (job == NULL || !body->last) return;
   job->confirmed = true;
   job->confirmed_ms = now_ms;
+  pd_assert(job->order == body->order);
   set_job_timer(self, job);
 }
 
@@ -202,6 +206,7 @@ static void on_wave_opened(struct scheduling *self, const struct pd_wave_opened 
   job->wave = body->wave;
   job->wave_open = true;
   job->wave_ends_ms = bounded_ms(body->expires_at_ms);
+  pd_assert(job->wave_ends_ms >= 0 && job->wave_ends_ms <= TIME_MAX);
   job->touched_ms = now_ms;
   set_job_timer(self, job);
 }
@@ -224,6 +229,7 @@ static void on_slot_filled(struct scheduling *self, const struct pd_slot_filled 
   if (booking != NULL) drop_booking(self, job, booking);
   booking = scheduling_booking_add(&self->jobs, job, body->slot);
   if (booking == NULL) return;
+  pd_assert(booking->said == 0 && !booking->started);
   booking->volunteer = PD_ID(body->volunteer);
   booking->filled_ms = now_ms;
   booking->start_ms = bounded_ms(body->start_ms);
@@ -258,6 +264,7 @@ static void on_order_staffed(struct scheduling *self, const struct pd_order_staf
 static void said_of_job(struct scheduling *self, uint64_t order, enum scheduling_purpose purpose) {
   struct scheduling_job *job = scheduling_job_find(&self->jobs, order);
   if (job == NULL || purpose == SCHEDULING_NOTHING) return;
+  pd_assert(purpose < SCHEDULING_START_REMINDER && purpose != SCHEDULING_WAVE);
   job->said |= SCHEDULING_BIT(purpose);
   set_job_timer(self, job);
 }
@@ -268,6 +275,7 @@ static void said_of_booking(struct scheduling *self, uint64_t order, uint32_t sl
   if (job == NULL) return;
   struct scheduling_booking *booking = scheduling_booking_of(&self->jobs, job, slot, &volunteer);
   if (booking == NULL) return;
+  pd_assert(purpose >= SCHEDULING_START_REMINDER);
   booking->said |= SCHEDULING_BIT(purpose);
   set_booking_timer(self, booking);
 }
@@ -409,6 +417,7 @@ static void say_no_show(struct pd_outbox *out, uint64_t order, uint32_t slot,
 
 static void say_of_job(const struct scheduling_job *job, enum scheduling_purpose purpose,
                        struct pd_outbox *out) {
+  pd_assert(purpose > SCHEDULING_NOTHING && purpose < SCHEDULING_START_REMINDER);
   switch (purpose) {
   case SCHEDULING_STAFFING: say_expired(out, job, PD_ORDER_STAGE_STAFFING); return;
   case SCHEDULING_INSTITUTE: say_escalated(out, job, PD_SITE_LEVEL_INSTITUTE); return;
@@ -421,8 +430,7 @@ static void say_of_job(const struct scheduling_job *job, enum scheduling_purpose
   case SCHEDULING_CONFIRMATION: say_expired(out, job, PD_ORDER_STAGE_CONFIRMATION); return;
   case SCHEDULING_RATING: say_expired(out, job, PD_ORDER_STAGE_RATING); return;
   case SCHEDULING_NOTHING: case SCHEDULING_START_REMINDER: case SCHEDULING_NO_SHOW:
-  case SCHEDULING_FINISH_REMINDER:
-    pd_assert(!"a purpose of orders");
+  case SCHEDULING_FINISH_REMINDER: return; /* not of orders: asserted above */
   }
 }
 
@@ -435,6 +443,7 @@ static void say_of_booking(const struct scheduling *self, const struct schedulin
     return;
   }
   bool start = purpose == SCHEDULING_START_REMINDER;
+  pd_assert(start || purpose == SCHEDULING_FINISH_REMINDER);
   say_reminder(out, start ? PD_REMINDER_KIND_START : PD_REMINDER_KIND_FINISH, order, booking->slot,
                booking->volunteer);
 }
