@@ -27,9 +27,10 @@ void points_chains_init(struct points_chains *self, struct pd_arena *arena,
   pd_assert(limits->orders > 0 && limits->bookings > 0);
   pd_map_init(&self->index, arena, limits->orders);
   pd_pool_init(&self->free_orders, arena, limits->orders);
-  pd_pool_init(&self->free_chains, arena, limits->bookings);
+  pd_pool_init(&self->free_chains, arena, 2 * limits->bookings);
   self->orders = PD_ARENA_ARRAY(arena, struct points_order, limits->orders);
-  self->chains = PD_ARENA_ARRAY(arena, struct points_chain, limits->bookings);
+  self->chains = PD_ARENA_ARRAY(arena, struct points_chain, 2 * limits->bookings);
+  self->aside = PD_ARENA_ARRAY(arena, uint64_t, 1);
 }
 
 static struct points_order *find_order(const struct points_chains *self, uint64_t order) {
@@ -48,13 +49,14 @@ void points_order_open(struct points_chains *self, uint64_t order) {
   pd_map_put(&self->index, order, at);
 }
 
-/* The link that leads to the chain of a slot, or the one at the end of the list, which is 0. */
+/* The link that leads to the chain of a slot and volunteer, or the one at the list's end: 0. */
 static uint32_t *link_to(const struct points_chains *self, struct points_order *order,
-                         uint32_t slot) {
+                         uint32_t slot, const struct pd_id *volunteer) {
   uint32_t *link = &order->first;
-  while (*link != 0 && self->chains[*link - 1].slot != slot) {
-    pd_assert(self->chains[*link - 1].order == (uint32_t)(order - self->orders) + 1);
-    link = &self->chains[*link - 1].next;
+  for (; *link != 0; link = &self->chains[*link - 1].next) {
+    const struct points_chain *chain = &self->chains[*link - 1];
+    pd_assert(chain->order == (uint32_t)(order - self->orders) + 1);
+    if (chain->slot == slot && pd_id_equal(&chain->volunteer, volunteer)) break;
   }
   return link;
 }
@@ -63,6 +65,7 @@ static void drop(struct points_chains *self, uint32_t *link) {
   pd_assert(*link != 0);
   uint32_t at = *link - 1;
   *link = self->chains[at].next;
+  *self->aside -= self->chains[at].aside;
   self->chains[at] = (struct points_chain){.order = 0};
   pd_pool_give(&self->free_chains, at);
 }
@@ -77,15 +80,31 @@ void points_order_close(struct points_chains *self, uint64_t order) {
   pd_pool_give(&self->free_orders, (uint32_t)(entry - self->orders));
 }
 
+bool points_slot_settled(const struct points_chains *self, uint64_t order, uint32_t slot) {
+  const struct points_order *entry = find_order(self, order);
+  if (entry == NULL) return false;
+  for (uint32_t link = entry->first; link != 0; link = self->chains[link - 1].next) {
+    const struct points_chain *chain = &self->chains[link - 1];
+    pd_assert(chain->order != 0);
+    if (chain->slot == slot && chain->step == POINTS_SETTLED) return true;
+  }
+  return false;
+}
+
+static void take_back(struct points_chains *self, struct points_chain *chain) {
+  pd_assert(chain->aside <= *self->aside);
+  *self->aside -= chain->aside;
+  chain->aside = 0;
+}
+
 void points_chain_begin(struct points_chains *self, uint64_t order, uint32_t slot,
                         const struct pd_id *volunteer) {
   struct points_order *entry = find_order(self, order);
-  if (entry == NULL) return;
-  uint32_t *link = link_to(self, entry, slot);
-  if (*link != 0) {
-    const struct points_chain *before = &self->chains[*link - 1];
-    if (before->step == POINTS_SETTLED || pd_id_equal(&before->volunteer, volunteer)) return;
-    drop(self, link);
+  if (entry == NULL || points_slot_settled(self, order, slot)) return;
+  uint32_t known = *link_to(self, entry, slot, volunteer);
+  if (known != 0) {
+    take_back(self, &self->chains[known - 1]);
+    return;
   }
   if (pd_pool_free(&self->free_chains) == 0) return;
   uint32_t at = pd_pool_take(&self->free_chains);
@@ -102,41 +121,66 @@ struct points_chain *points_chain_find(const struct points_chains *self, uint64_
                                        uint32_t slot, const struct pd_id *volunteer) {
   struct points_order *entry = find_order(self, order);
   if (entry == NULL) return NULL;
-  uint32_t at = *link_to(self, entry, slot);
-  if (at == 0 || !pd_id_equal(&self->chains[at - 1].volunteer, volunteer)) return NULL;
+  uint32_t at = *link_to(self, entry, slot, volunteer);
+  if (at == 0) return NULL;
   pd_assert(self->chains[at - 1].slot == slot);
   return &self->chains[at - 1];
 }
 
 void points_chain_break(struct points_chains *self, uint64_t order, uint32_t slot,
                         const struct pd_id *volunteer) {
-  const struct points_chain *chain = points_chain_find(self, order, slot, volunteer);
-  if (chain == NULL || chain->step != POINTS_FILLED) return;
+  struct points_chain *chain = points_chain_find(self, order, slot, volunteer);
+  if (chain == NULL || chain->step != POINTS_FILLED || chain->aside != 0) return;
   struct points_order *entry = &self->orders[chain->order - 1];
   pd_assert(entry->order == order);
-  drop(self, link_to(self, entry, slot));
+  if (*self->aside == self->free_chains.capacity / 2) {
+    drop(self, link_to(self, entry, slot, volunteer));
+    return;
+  }
+  chain->aside = 1;
+  ++*self->aside;
 }
 
-static uint64_t check_order(const struct points_chains *self, uint32_t at) {
-  uint64_t count = 0;
+struct points_chain *points_chain_start(struct points_chains *self, uint64_t order, uint32_t slot,
+                                        const struct pd_id *volunteer) {
+  struct points_chain *chain = points_chain_find(self, order, slot, volunteer);
+  if (chain == NULL || chain->step != POINTS_FILLED) return NULL;
+  take_back(self, chain);
+  chain->step = POINTS_STARTED;
+  pd_assert(chain->aside == 0);
+  return chain;
+}
+
+struct totals {
+  uint64_t chains;
+  uint64_t aside;
+};
+
+static void check_order(const struct points_chains *self, uint32_t at, struct totals *totals) {
+  uint64_t settled = 0;
   for (uint32_t link = self->orders[at].first; link != 0; link = self->chains[link - 1].next) {
     const struct points_chain *chain = &self->chains[link - 1];
     pd_assert(chain->order == at + 1 && chain->step <= POINTS_SETTLED);
-    pd_assert(*link_to(self, &self->orders[at], chain->slot) == link); /* one chain a slot */
-    count++;
+    pd_assert(chain->aside == 0 || chain->step == POINTS_FILLED);
+    pd_assert(*link_to(self, &self->orders[at], chain->slot, &chain->volunteer) == link);
+    totals->chains++;
+    totals->aside += chain->aside;
+    if (chain->step != POINTS_SETTLED) continue;
+    uint64_t bit = UINT64_C(1) << ((chain->slot - 1) & 63);
+    pd_assert((settled & bit) == 0); /* a slot is settled once */
+    settled |= bit;
   }
-  return count;
 }
 
 void points_chains_check(const struct points_chains *self) {
   uint64_t orders = 0;
-  uint64_t chains = 0;
+  struct totals totals = {0};
   for (uint32_t at = 0; at < self->free_orders.capacity; at++) {
     if (self->orders[at].order == 0) continue;
     pd_assert(pd_map_get(&self->index, self->orders[at].order) == at);
-    chains += check_order(self, at);
+    check_order(self, at, &totals);
     orders++;
   }
   pd_assert(orders == *self->free_orders.taken && orders == *self->index.count);
-  pd_assert(chains == *self->free_chains.taken);
+  pd_assert(totals.chains == *self->free_chains.taken && totals.aside == *self->aside);
 }

@@ -73,10 +73,11 @@ static struct points_chain *chain_at(const struct points *self, uint64_t order, 
 }
 
 static void on_service_started(struct points *self, const struct pd_service_started *body) {
+  struct pd_id volunteer = PD_ID(body->volunteer);
   struct points_chain *chain =
-      chain_at(self, body->order, body->slot, body->volunteer, POINTS_FILLED);
+      points_chain_start(&self->chains, body->order, body->slot, &volunteer);
   if (chain == NULL) return;
-  chain->step = POINTS_STARTED;
+  pd_assert(chain->step == POINTS_STARTED);
   chain->started_by = points_principal_of(body->principal);
 }
 
@@ -303,6 +304,7 @@ static void decide_confirmed(struct points *self, const struct pd_service_confir
   const struct points_chain *chain =
       chain_at(self, fact->order, fact->slot, fact->volunteer, POINTS_CONFIRMED);
   if (chain == NULL || chain->minutes == 0) return;
+  if (points_slot_settled(&self->chains, fact->order, fact->slot)) return;
   int64_t amount[LEDGER_UNITS] = {0};
   amount[PD_UNIT_MINUTES] = chain->minutes;
   amount[PD_UNIT_POINTS] = chain->minutes / self->policy.minutes_each * self->policy.points_each;

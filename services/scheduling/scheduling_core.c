@@ -226,6 +226,7 @@ static void on_slot_filled(struct scheduling *self, const struct pd_slot_filled 
   struct scheduling_job *job = scheduling_job_find(&self->jobs, body->order);
   if (job == NULL || body->slot == 0 || body->slot > SLOT_MAX) return;
   struct scheduling_booking *booking = scheduling_booking_find(&self->jobs, job, body->slot);
+  if (booking != NULL && booking->started) return; /* intake lets nobody else start there */
   if (booking != NULL) drop_booking(self, job, booking);
   booking = scheduling_booking_add(&self->jobs, job, body->slot);
   if (booking == NULL) return;
@@ -245,7 +246,7 @@ static void on_slot_reopened(struct scheduling *self, const struct pd_slot_reope
   struct scheduling_booking *booking =
       scheduling_booking_of(&self->jobs, job, body->slot, &volunteer);
   if (booking == NULL) return;
-  drop_booking(self, job, booking);
+  if (!booking->started) drop_booking(self, job, booking); /* a start that crossed stands */
   job->staffed = false;
   job->touched_ms = now_ms;
   set_job_timer(self, job);

@@ -165,36 +165,66 @@ Test(points_chain, posts_to_the_volunteer_who_came_after_one_withdrew) {
   core_stop(&h);
 }
 
-Test(points_chain, posts_nothing_to_a_no_show_whose_start_comes_too_late) {
-  start();
-  placed(7);
-  filled(7, 1, 31);
-  reopened(7, 1, 31, PD_REASON_NO_SHOW);
-  started(7, 1, 31, VOLUNTEER);
-  filled(7, 1, 32);
-  finished(7, 1, 31, 60, VOLUNTEER);
-  confirmed(7, 1, 31, 60, RESIDENT);
-  core_expect_silence(&h);
-  core_stop(&h);
-}
-
-Test(points_chain, keeps_a_start_that_crossed_with_a_reopening_until_another_takes_the_slot) {
+/* Intake takes a start only from who is booked there; the news of the reopening crossed with it. */
+Test(points_chain, follows_a_start_that_crossed_with_the_reopening_whichever_is_heard_first) {
   start();
   placed(7);
   placed(8);
   filled(7, 1, 31);
   filled(8, 1, 31);
   started(7, 1, 31, VOLUNTEER);
-  started(8, 1, 31, VOLUNTEER);
   reopened(7, 1, 31, PD_REASON_NO_SHOW);
   reopened(8, 1, 31, PD_REASON_NO_SHOW);
+  filled(7, 1, 32);
   filled(8, 1, 32);
-  finished(7, 1, 31, 60, VOLUNTEER);
-  finished(8, 1, 31, 60, VOLUNTEER);
-  confirmed(7, 1, 31, 60, RESIDENT);
-  confirmed(8, 1, 31, 60, RESIDENT);
+  started(8, 1, 31, VOLUNTEER);
+  for (uint64_t order = 7; order <= 8; order++) finished(order, 1, 31, 60, VOLUNTEER);
+  for (uint64_t order = 7; order <= 8; order++) confirmed(order, 1, 31, 60, RESIDENT);
   cr_assert_eq(core_expect(&h, PD_EVENT_POINTS_POSTED)->points_posted->order, 7);
+  cr_assert_eq(core_expect(&h, PD_EVENT_POINTS_POSTED)->points_posted->order, 8);
   core_expect_silence(&h);
+  expect_balance(31, 120, 4);
+  core_stop(&h);
+}
+
+Test(points_chain, posts_a_slot_once_whoever_else_finished_in_it) {
+  start();
+  placed(7);
+  filled(7, 1, 31);
+  reopened(7, 1, 31, PD_REASON_NO_SHOW);
+  filled(7, 1, 32);
+  for (uint64_t person = 31; person <= 32; person++) started(7, 1, person, VOLUNTEER);
+  for (uint64_t person = 31; person <= 32; person++) finished(7, 1, person, 60, VOLUNTEER);
+  confirmed(7, 1, 32, 60, RESIDENT);
+  confirmed(7, 1, 31, 60, RESIDENT);
+  core_expect(&h, PD_EVENT_POINTS_POSTED);
+  core_expect_silence(&h);
+  expect_balance(31, 0, 0);
+  expect_balance(32, 60, 2);
+  core_stop(&h);
+}
+
+Test(points_chain, has_room_for_every_booking_however_many_were_reopened) {
+  start();
+  uint32_t each = pd_limits_small.slots;
+  uint32_t orders = pd_limits_small.bookings / each;
+  for (uint64_t order = 1; order <= orders; order++) placed(order);
+  for (uint64_t person = 31; person <= 34; person++) {
+    for (uint64_t order = 1; order <= orders; order++) {
+      for (uint32_t slot = 1; slot <= each; slot++) {
+        filled(order, slot, person);
+        if (person < 34) reopened(order, slot, person, PD_REASON_WITHDREW);
+      }
+    }
+  }
+  for (uint64_t order = 1; order <= orders; order++) {
+    for (uint32_t slot = 1; slot <= each; slot++) {
+      started(order, slot, 34, VOLUNTEER);
+      finished(order, slot, 34, 60, VOLUNTEER);
+      confirmed(order, slot, 34, 60, RESIDENT);
+    }
+  }
+  cr_assert_eq(core_count(&h, PD_EVENT_POINTS_POSTED), pd_limits_small.bookings);
   core_stop(&h);
 }
 

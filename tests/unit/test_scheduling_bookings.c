@@ -118,6 +118,21 @@ Test(scheduling_bookings, does_not_take_one_volunteers_start_for_anothers) {
   core_stop(&h);
 }
 
+Test(scheduling_bookings, stands_by_a_start_that_crossed_with_the_reopening) {
+  booked();
+  until(205);
+  core_skip(&h);
+  started(7, 1, 31);
+  reopened(7, 1, 31, PD_REASON_NO_SHOW);
+  wave(7, 1, 230);
+  filled(7, 1, 32, 300, 360);
+  until(270);
+  expect_wave_due(230, 7, 1);
+  expect_reminder(260, PD_REMINDER_KIND_FINISH, 1, 31);
+  core_expect_silence(&h);
+  core_stop(&h);
+}
+
 Test(scheduling_bookings, looks_at_each_slot_by_itself) {
   start();
   placed_at(7, 0, 2 * DAY);
