@@ -26,7 +26,10 @@ void given_volunteer(uint64_t person, struct a_volunteer as) {
   cell.x = BASE_X + as.east;
   cell.y = BASE_Y + as.north;
   uint32_t days[7];
-  for (int day = 0; day < 7; day++) days[day] = as.day_mask != 0 ? as.day_mask : 0xffffff;
+  for (int day = 0; day < 7; day++) {
+    days[day] = as.day_mask != 0 ? as.day_mask : 0xffffff;
+    if (as.week != NULL) days[day] = as.week[day];
+  }
   struct pd_volunteer_registered said = PD_VOLUNTEER_REGISTERED_INIT;
   said.person = core_bytes(person);
   said.cell = &cell;

@@ -21,6 +21,7 @@ struct a_volunteer {
   uint32_t radius_m;     /* 0: 5,000 */
   uint32_t max_per_week; /* 0: 50 */
   uint32_t day_mask;     /* hours of every day; 0: all */
+  const uint32_t *week;  /* seven such masks instead, Monday first; or NULL */
   enum pd_age_band age;  /* 0: 18 to 35 */
   bool vetted;
   bool emergency;
