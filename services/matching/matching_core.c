@@ -21,6 +21,7 @@ const struct matching_policy matching_policy_default = {
 
 static void init_image(struct matching *self, struct pd_arena *arena) {
   const struct pd_limits *limits = &self->limits;
+  pd_assert(limits->persons > 0 && limits->orders > 0 && limits->slots <= MATCHING_WAVE_MAX);
   self->facts = PD_ARENA_ARRAY(arena, struct facts, 1);
   self->volunteers = PD_ARENA_ARRAY(arena, struct volunteer, limits->persons);
   self->orders = TABLE(arena, struct order, limits->orders);
@@ -154,6 +155,7 @@ static void follow(struct matching *self, const struct pd_event *event, struct p
 
 static void matching_decide(void *state, const struct pd_input *input, struct pd_outbox *out) {
   struct matching *self = state;
+  pd_assert(out->self == self && self->tally_left <= self->policy.tally_max);
   switch (input->kind) {
     case PD_INPUT_EVENT: follow(self, input->event, out); break;
     case PD_INPUT_BATCH_END: self->tally_left = self->policy.tally_max; break;
@@ -175,6 +177,7 @@ const struct pd_core matching_core = {
 
 static struct matching_verdict judge(const struct rules *rules, uint32_t number,
                                      uint32_t distance_m) {
+  pd_assert(number < rules->self->facts->volunteers);
   struct proposal time = {0, 0};
   enum pd_reason reason = rules_try(rules, number, distance_m, &time);
   bool open = rules->order->offers != 0;

@@ -39,6 +39,7 @@ static bool refill(struct nearby *walk) {
 
 bool nearby_next(struct nearby *walk, uint32_t *number, uint32_t *distance_m) {
   if (walk->at == walk->count && !refill(walk)) return false;
+  pd_assert(walk->at < walk->count);
   const struct grid_hit *hit = &walk->hits[walk->at++];
   *number = hit->member;
   *distance_m = (uint32_t)ceil(hit->distance_m);

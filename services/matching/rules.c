@@ -6,7 +6,9 @@
 
 static int64_t local_hour_floor(int64_t time_ms, int32_t zone_min) {
   int64_t within = (time_ms + zone_min * PD_MINUTE_MS) % PD_HOUR_MS;
-  return time_ms - (within < 0 ? within + PD_HOUR_MS : within);
+  int64_t floor = time_ms - (within < 0 ? within + PD_HOUR_MS : within);
+  pd_assert(floor <= time_ms && floor > time_ms - PD_HOUR_MS);
+  return floor;
 }
 
 static int64_t local_hour_ceil(int64_t time_ms, int32_t zone_min) {
@@ -35,6 +37,7 @@ struct rules rules_begin(const struct matching *self, const struct order *order,
 
 static bool was_asked(const struct rules *rules, uint32_t number) {
   const struct matching *self = rules->self;
+  pd_assert(!rules->marked || self->serial != 0);
   if (rules->marked) return self->marks[number] == self->serial;
   uint32_t at = rules->order->asked;
   while (at != 0 && self->asked[at].volunteer != number) at = self->asked[at].next;
@@ -46,6 +49,7 @@ static int64_t away_until(const struct volunteer *volunteer, int32_t zone_min, i
                           int64_t end_ms) {
   int64_t at = local_hour_floor(start_ms, zone_min);
   uint32_t hour = pd_week_hour(at, zone_min);
+  pd_assert(hour < WEEK_HOURS);
   for (; at < end_ms; at += PD_HOUR_MS) {
     if ((volunteer->hours[hour / 64] >> hour % 64 & 1u) == 0) return at + PD_HOUR_MS;
     hour = hour + 1 == WEEK_HOURS ? 0 : hour + 1;
@@ -86,6 +90,7 @@ enum pd_reason rules_check_time(const struct matching *self, const struct volunt
 
 static int64_t next_week_start(int64_t time_ms, int32_t zone_min) {
   int64_t left = WEEK_HOURS - pd_week_hour(time_ms, zone_min);
+  pd_assert(left > 0);
   return local_hour_floor(time_ms, zone_min) + left * PD_HOUR_MS;
 }
 

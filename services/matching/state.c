@@ -10,20 +10,25 @@
 #define TIME_MAX (INT64_C(1) << 50) /* beyond every calendar; sums stay exact */
 
 uint32_t state_volunteer(const struct matching *self, const struct pd_id *person) {
-  return pd_idmap_get(&self->volunteer_by_id, person);
+  uint32_t number = pd_idmap_get(&self->volunteer_by_id, person);
+  pd_assert(number == PD_NONE || number < self->facts->volunteers);
+  return number;
 }
 
 uint32_t state_order(const struct matching *self, uint64_t id) {
   uint32_t entry = pd_map_get(&self->order_by_id, id);
+  pd_assert(entry == PD_NONE || self->orders[entry].id == id);
   return entry == PD_NONE ? 0 : entry;
 }
 
 uint32_t state_offer(const struct matching *self, uint64_t id) {
   uint32_t entry = pd_map_get(&self->offer_by_id, id);
+  pd_assert(entry == PD_NONE || self->offers[entry].id == id);
   return entry == PD_NONE ? 0 : entry;
 }
 
 uint32_t state_booking(const struct matching *self, const struct order *order, uint32_t slot) {
+  pd_assert(order->id != 0);
   uint32_t at = order->bookings;
   while (at != 0 && self->bookings[at].slot != slot)
     at = chain_next(order->bookings, self->booking_of_order, at);
@@ -37,15 +42,18 @@ uint32_t state_free_slots(const struct order *order) {
 }
 
 int64_t state_latest_start(const struct order *order) {
+  pd_assert(order->minutes > 0);
   return order->window_end_ms - (int64_t)order->minutes * PD_MINUTE_MS;
 }
 
 /* What another daemon says is taken as it is, but kept within what the arithmetic here can bear. */
 static int32_t within_i32(int32_t value, int32_t low, int32_t high) {
+  pd_assert(low < high);
   return value < low ? low : value > high ? high : value;
 }
 
 static uint32_t within_u32(uint32_t value, uint32_t low, uint32_t high) {
+  pd_assert(low < high);
   return value < low ? low : value > high ? high : value;
 }
 
@@ -82,6 +90,7 @@ static uint32_t volunteer_number(struct matching *self, struct pd_id person) {
   uint32_t number = state_volunteer(self, &person);
   if (number != PD_NONE || self->facts->volunteers >= self->limits.persons) return number;
   number = (uint32_t)self->facts->volunteers++;
+  pd_assert(pd_id_is_zero(&self->volunteers[number].person));
   self->volunteers[number].person = person;
   pd_idmap_put(&self->volunteer_by_id, &person, number);
   return number;
@@ -89,6 +98,7 @@ static uint32_t volunteer_number(struct matching *self, struct pd_id person) {
 
 /* Only active volunteers stand in the index of places. */
 static void index_volunteer(struct matching *self, uint32_t number) {
+  pd_assert(number < self->facts->volunteers);
   const struct volunteer *volunteer = &self->volunteers[number];
   if (volunteer->status != VOLUNTEER_ACTIVE) {
     grid_remove(&self->grid, number);
@@ -139,6 +149,7 @@ void state_order_placed(struct matching *self, const struct pd_order_placed *sai
   if (said->order == 0 || state_order(self, said->order) != 0) return;
   if (pd_pool_free(&self->free_orders) == 0) return;
   uint32_t entry = pd_pool_take(&self->free_orders) + 1;
+  pd_assert(self->orders[entry].id == 0);
   pd_map_put(&self->order_by_id, said->order, entry);
   self->orders[entry] = (struct order){
       .id = said->order,
@@ -172,6 +183,7 @@ static void free_when_over(struct matching *self, uint32_t entry) {
 
 /* Keep the time of a service that took place: its booking is about to be forgotten. */
 static void remember_done(struct matching *self, const struct booking *booking) {
+  pd_assert(booking->started);
   struct volunteer *volunteer = &self->volunteers[booking->volunteer];
   int64_t week = pd_week_number(booking->start_ms, self->zone_min);
   if (booking->end_ms > volunteer->done_end_ms) {
@@ -213,6 +225,7 @@ void state_order_closed(struct matching *self, uint64_t id) {
     pd_pool_give(&self->free_asked, order->asked - 1);
     order->asked = next;
   }
+  pd_assert(order->filled == 0);
   free_when_over(self, entry);
 }
 
@@ -235,10 +248,12 @@ void state_offer_made(struct matching *self, const struct pd_offer_made *said) {
   uint32_t number = state_volunteer(self, &person);
   uint32_t at = state_order(self, said->order);
   if (number == PD_NONE || at == 0 || state_offer(self, said->offer) != 0) return;
+  if (self->orders[at].closed) return;
   if (pd_pool_free(&self->free_offers) == 0 || pd_pool_free(&self->free_asked) == 0) return;
   struct order *order = &self->orders[at];
   struct volunteer *volunteer = &self->volunteers[number];
   uint32_t entry = pd_pool_take(&self->free_offers) + 1;
+  pd_assert(self->offers[entry].id == 0 && !order->closed);
   self->offers[entry] = (struct offer){.id = said->offer,
                                        .start_ms = said->start_ms,
                                        .end_ms = said->end_ms,
@@ -287,6 +302,7 @@ void state_slot_filled(struct matching *self, const struct pd_slot_filled *said)
   if (state_booking(self, order, said->slot) != 0) return;
   if (pd_pool_free(&self->free_bookings) == 0) return;
   uint32_t entry = pd_pool_take(&self->free_bookings) + 1;
+  pd_assert(self->bookings[entry].slot == 0);
   self->bookings[entry] = (struct booking){.start_ms = said->start_ms,
                                            .end_ms = said->end_ms,
                                            .order = at,

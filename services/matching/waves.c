@@ -31,6 +31,7 @@ struct tallies {
 };
 
 static void list_tallies(const struct wave *wave, struct tallies *tallies) {
+  uint32_t people = wave->count;
   tallies->count = 0;
   for (unsigned reason = 1; reason < REASONS; reason++) {
     if (wave->tally[reason] == 0) continue;
@@ -39,10 +40,13 @@ static void list_tallies(const struct wave *wave, struct tallies *tallies) {
     item->reason = (enum pd_reason)reason;
     item->count = wave->tally[reason];
     tallies->list[tallies->count++] = item;
+    people += item->count;
   }
+  pd_assert(people == wave->considered); /* everybody looked at was invited or has a reason */
 }
 
 static ProtobufCBinaryData bytes_of(const struct matching *self, uint32_t volunteer) {
+  pd_assert(volunteer < self->facts->volunteers);
   return pd_bytes(&self->volunteers[volunteer].person);
 }
 
@@ -52,6 +56,7 @@ static void mark_asked(struct matching *self, const struct order *order) {
     memset(self->marks, 0, sizeof *self->marks * self->limits.persons);
     self->serial = 1;
   }
+  pd_assert(order->id != 0);
   for (uint32_t at = order->asked; at != 0; at = self->asked[at].next)
     self->marks[self->asked[at].volunteer] = self->serial;
 }
@@ -61,6 +66,7 @@ static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 /* How many offers the wave may hold: by policy, and by what the shard's tables can still take. */
 static uint32_t wave_room(const struct matching *self, const struct order *order,
                           uint32_t *wanted) {
+  pd_assert(state_free_slots(order) > 0);
   *wanted = least(self->policy.wave_max, state_free_slots(order) * self->policy.offers_per_slot);
   uint32_t room = least(pd_pool_free(&self->free_offers), pd_pool_free(&self->free_asked));
   if (pd_pool_free(&self->free_bookings) == 0) room = 0;
@@ -84,6 +90,7 @@ static void gather(struct matching *self, const struct rules *rules, struct wave
     wave->invited[wave->count++] =
         (struct invitation){.time = time, .volunteer = number, .distance_m = distance_m};
   }
+  pd_assert(wave->count <= MATCHING_WAVE_MAX && wave->count <= wave->considered);
 }
 
 /* The distance only where it can be the reason: it costs more than all rules before it. */
@@ -98,6 +105,7 @@ static void count_everybody(struct matching *self, const struct rules *rules, st
   uint64_t everybody = self->facts->volunteers;
   if (everybody > self->tally_left) return;
   self->tally_left -= everybody;
+  pd_assert(wave->count == 0);
   memset(wave->tally, 0, sizeof wave->tally);
   wave->considered = (uint32_t)everybody;
   for (uint32_t number = 0; number < everybody; number++) {
@@ -110,6 +118,7 @@ static void count_everybody(struct matching *self, const struct rules *rules, st
 
 static void say_unmatched(struct pd_outbox *out, const struct order *order,
                           const struct wave *wave) {
+  pd_assert(order->offers == 0);
   struct tallies tallies;
   list_tallies(wave, &tallies);
   struct pd_order_unmatched said = PD_ORDER_UNMATCHED_INIT;
@@ -124,6 +133,7 @@ static void say_unmatched(struct pd_outbox *out, const struct order *order,
 static int64_t wave_expiry(const struct matching *self, const struct order *order, int64_t now_ms) {
   int64_t expiry = now_ms + self->policy.ttl_min[order->urgency] * PD_MINUTE_MS;
   int64_t latest = state_latest_start(order);
+  pd_assert(expiry > now_ms && latest > now_ms);
   return expiry < latest ? expiry : latest;
 }
 
@@ -157,6 +167,7 @@ static void say_offers(const struct matching *self, struct pd_outbox *out,
     said.expires_at_ms = order->wave_expires_ms;
     pd_emit_offer_made(out, &said);
   }
+  pd_assert(order->open_offers == wave->count);
 }
 
 void waves_open(struct matching *self, struct pd_outbox *out, uint32_t entry) {
@@ -201,6 +212,7 @@ static void close_offer(const struct matching *self, struct pd_outbox *out, uint
 
 static void close_offers(const struct matching *self, struct pd_outbox *out, uint32_t entry,
                          enum pd_reason reason) {
+  pd_assert(entry != 0 && entry <= self->limits.orders);
   while (self->orders[entry].offers != 0)
     close_offer(self, out, self->orders[entry].offers, reason);
 }
@@ -267,6 +279,7 @@ void waves_answered(struct matching *self, struct pd_outbox *out,
   struct pd_id person = PD_ID(answer->volunteer);
   if (!pd_id_equal(&person, &self->volunteers[offer->volunteer].person)) return;
   uint32_t entry = offer->order;
+  pd_assert(self->orders[entry].open_offers > 0);
   struct proposal time;
   enum pd_reason reason = PD_REASON_DECLINED;
   if (answer->accept) reason = may_book(self, offer, out->input->now_ms, &time);
@@ -280,6 +293,7 @@ void waves_answered(struct matching *self, struct pd_outbox *out,
 /* Say that a booking is over, and look for somebody else while there is time. */
 static void reopen(struct matching *self, struct pd_outbox *out, uint32_t booking,
                    enum pd_reason reason) {
+  pd_assert(booking != 0 && !self->bookings[booking].started);
   uint32_t entry = self->bookings[booking].order;
   const struct order *order = &self->orders[entry];
   struct pd_slot_reopened said = PD_SLOT_REOPENED_INIT;

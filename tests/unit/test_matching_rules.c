@@ -208,6 +208,20 @@ Test(matching_rules, what_was_served_counts_for_the_week_when_its_order_is_close
   expect_only_reason(PD_REASON_CAPACITY);
 }
 
+Test(matching_rules, what_was_served_in_an_earlier_week_counts_no_more) {
+  given_volunteer(1, (struct a_volunteer){.max_per_week = 2});
+  for (uint64_t order = 5; order <= 6; order++) {
+    uint32_t day = order == 5 ? 0 : HOURS(24 * 7);
+    when_placed(order, (struct an_order){.start_min = day + HOURS(8), .end_min = day + HOURS(18)});
+    when_answered(order, 1, true);
+    when_started(order, 1, 1);
+    when_closed(order, PD_ORDER_STATE_COMPLETED);
+  }
+  core_skip(&h);
+  when_placed(7, (struct an_order){.start_min = HOURS(24 * 8), .end_min = HOURS(24 * 8 + 1)});
+  expect_time(HOURS(24 * 8), HOURS(24 * 8 + 1));
+}
+
 Test(matching_rules, a_new_week_begins_on_monday) {
   given_volunteer(1, (struct a_volunteer){.max_per_week = 1});
   when_placed(6, (struct an_order){0});

@@ -348,6 +348,15 @@ Test(matching_waves, keeps_a_service_that_has_begun_when_its_helper_is_erased) {
   expect_offer(8, 2);
 }
 
+Test(matching_waves, does_not_bring_back_one_who_left_by_a_late_pause) {
+  given_street(1);
+  when_exited(1);
+  when_paused(1);
+  when_resumed(1);
+  when_placed(7, (struct an_order){0});
+  cr_assert(tally_of(expect_unmatched(7, 1), PD_REASON_INACTIVE) == 1);
+}
+
 Test(matching_waves, asks_nobody_twice_for_the_same_order) {
   given_street(2);
   when_placed(7, (struct an_order){0});
