@@ -42,7 +42,8 @@ const struct pd_reply *when_said(pd_command_kind kind, const void *body) {
   return core_command(&h, &request);
 }
 
-const struct pd_reply *when_said_by(enum pd_role role, uint64_t actor, pd_command_kind kind, const void *body) {
+const struct pd_reply *when_said_by(enum pd_role role, uint64_t actor, pd_command_kind kind,
+                                    const void *body) {
   struct intake_said before = said;
   said.role = role;
   said.actor = actor;
@@ -57,7 +58,8 @@ void given_nothing(void) {
   core_start(&h, &intake_core, &pd_limits_small, NULL);
 }
 
-static void site(const char *ref, enum pd_site_level level, const char *parent, int32_t east, int32_t north) {
+static void site(const char *ref, enum pd_site_level level, const char *parent, int32_t east,
+                 int32_t north) {
   struct pd_point point = a_point(MID_LON + east * KM_E7, MID_LAT + north * KM_E7);
   struct pd_register_site body = a_site(ref, level, parent, &point);
   when_said(PD_COMMAND_REGISTER_SITE, &body);
@@ -74,9 +76,7 @@ void given_district(void) {
   core_skip(&h);
 }
 
-void end(void) {
-  core_stop(&h);
-}
+void end(void) { core_stop(&h); }
 
 struct pd_point a_point(int32_t lon_e7, int32_t lat_e7) {
   struct pd_point point = PD_POINT_INIT;
@@ -86,7 +86,8 @@ struct pd_point a_point(int32_t lon_e7, int32_t lat_e7) {
   return point;
 }
 
-struct pd_register_site a_site(const char *ref, enum pd_site_level level, const char *parent, struct pd_point *point) {
+struct pd_register_site a_site(const char *ref, enum pd_site_level level, const char *parent,
+                               struct pd_point *point) {
   struct pd_register_site body = PD_REGISTER_SITE_INIT;
   body.ref = (char *)ref;
   body.level = level;

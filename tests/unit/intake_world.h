@@ -39,11 +39,13 @@ void end(void);
 const struct pd_reply *when_said(pd_command_kind kind, const void *body);
 
 /* The same at another door, for somebody. */
-const struct pd_reply *when_said_by(enum pd_role role, uint64_t actor, pd_command_kind kind, const void *body);
+const struct pd_reply *when_said_by(enum pd_role role, uint64_t actor, pd_command_kind kind,
+                                    const void *body);
 
 /* Valid bodies. */
 struct pd_point a_point(int32_t lon_e7, int32_t lat_e7);
-struct pd_register_site a_site(const char *ref, enum pd_site_level level, const char *parent, struct pd_point *point);
+struct pd_register_site a_site(const char *ref, enum pd_site_level level, const char *parent,
+                               struct pd_point *point);
 struct pd_register_team a_team(const char *ref, const char *site);
 struct pd_register_volunteer a_volunteer(void);
 struct pd_register_resident a_resident(void);

@@ -51,7 +51,8 @@ Test(intake_orders, an_order_lives_from_placing_to_its_rating) {
   cr_assert_eq(core_expect(&h, PD_EVENT_SERVICE_FINISHED)->service_finished->minutes, 45);
   core_expect(&h, PD_EVENT_ORDER_SERVED);
   when_confirmed(1, 0, 0);
-  const struct pd_service_confirmed *confirmed = core_expect(&h, PD_EVENT_SERVICE_CONFIRMED)->service_confirmed;
+  const struct pd_service_confirmed *confirmed =
+      core_expect(&h, PD_EVENT_SERVICE_CONFIRMED)->service_confirmed;
   cr_assert_eq(confirmed->minutes, 45);
   cr_assert(confirmed->last);
   when_rated(1, 1, 5);

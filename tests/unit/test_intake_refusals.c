@@ -34,12 +34,14 @@ Test(intake_refusals, every_refusal_has_its_words) {
   for (enum intake_refusal refusal = 0; refusal < INTAKE_REFUSALS; refusal++) {
     const struct intake_words *words = intake_words_of(refusal);
     cr_assert(words->code != PD_CODE_UNSPECIFIED, "row %d has no code", (int)refusal);
-    cr_assert(words->rule != NULL && words->next != NULL && words->zh != NULL, "row %d has no words", (int)refusal);
+    cr_assert(words->rule != NULL && words->next != NULL && words->zh != NULL,
+              "row %d has no words", (int)refusal);
     cr_assert(strstr(words->zh, "。") != NULL, "row %d has no Chinese sentence", (int)refusal);
   }
 }
 
-static void say_envelope(const char *key, uint32_t shard, size_t actor, size_t trace, struct pd_position *seen) {
+static void say_envelope(const char *key, uint32_t shard, size_t actor, size_t trace,
+                         struct pd_position *seen) {
   static uint8_t bytes[64] = {1};
   struct pd_decide_hold body = PD_DECIDE_HOLD_INIT;
   body.hold = 1;
@@ -101,7 +103,8 @@ Test(intake_refusals, a_command_without_a_body_is_malformed) {
 static void expect_doors(pd_command_kind kind, const void *body, unsigned doors, const char *name) {
   for (unsigned role = PD_ROLE_RESIDENT; role <= PD_ROLE_OPS; role *= 2) {
     const struct pd_reply *reply = when_said_by((enum pd_role)role, 0, kind, body);
-    bool closed = reply->result_case == PD_REPLY_REFUSAL && reply->refusal->code == PD_CODE_NOT_ALLOWED;
+    bool closed =
+        reply->result_case == PD_REPLY_REFUSAL && reply->refusal->code == PD_CODE_NOT_ALLOWED;
     cr_assert_eq(closed, (doors & role) == 0, "%s at door %u", name, role);
     if (closed) cr_assert_str_eq(reply->refusal->field, name);
   }
@@ -205,7 +208,8 @@ Test(intake_refusals, a_site_that_breaks_a_rule) {
           point = a_point(MID_LON, MID_LAT), change, code, field)
   SITE(body.level = 0, FIELD, "register_site.level");
   SITE(body.level = 5, FIELD, "register_site.level");
-  SITE((body.level = PD_SITE_LEVEL_CENTER, body.parent_ref = (char *)""), STATE, "register_site.level");
+  SITE((body.level = PD_SITE_LEVEL_CENTER, body.parent_ref = (char *)""), STATE,
+       "register_site.level");
   SITE(body.ref = (char *)"", FIELD, "register_site.ref");
   SITE(body.ref = (char *)LONG_33, FIELD, "register_site.ref");
   SITE(body.ref = (char *)BAD_UTF8, MALFORMED, "register_site.ref");
@@ -231,8 +235,9 @@ Test(intake_refusals, a_site_that_breaks_a_rule) {
 Test(intake_refusals, a_centre_has_nobody_above_it) {
   given_nothing();
   struct pd_point point = a_point(MID_LON, MID_LAT);
-  REFUSED(REGISTER_SITE, struct pd_register_site body = a_site("S0", PD_SITE_LEVEL_CENTER, "S1", &point), (void)0, FIELD,
-          "register_site.parent_ref");
+  REFUSED(REGISTER_SITE,
+          struct pd_register_site body = a_site("S0", PD_SITE_LEVEL_CENTER, "S1", &point), (void)0,
+          FIELD, "register_site.parent_ref");
   end();
 }
 
@@ -284,7 +289,8 @@ Test(intake_refusals, a_membership_that_breaks_a_rule) {
 
 Test(intake_refusals, a_volunteer_who_breaks_a_rule) {
   given_district();
-  enum pd_skill unknown[] = {PD_SKILL_CLEAN, 27}, twice[] = {PD_SKILL_LAW, PD_SKILL_LAW}, many[33] = {0};
+  enum pd_skill unknown[] = {PD_SKILL_CLEAN, 27}, twice[] = {PD_SKILL_LAW, PD_SKILL_LAW},
+                many[33] = {0};
   uint32_t wide[7] = {1u << 24};
 #define VOLUNTEER(change, code, field)                                                             \
   REFUSED(REGISTER_VOLUNTEER, struct pd_register_volunteer body = a_volunteer(), change, code,     \
@@ -333,14 +339,16 @@ Test(intake_refusals, a_resident_who_breaks_a_rule) {
 
 Test(intake_refusals, people_need_a_district_with_sites) {
   given_nothing();
-  REFUSED(REGISTER_VOLUNTEER, struct pd_register_volunteer body = a_volunteer(), (void)0, STATE, "register_volunteer.home");
+  REFUSED(REGISTER_VOLUNTEER, struct pd_register_volunteer body = a_volunteer(), (void)0, STATE,
+          "register_volunteer.home");
   end();
 }
 
 Test(intake_refusals, an_id_that_is_taken_asks_to_try_again) {
   given_people();
   said.fresh = 11;
-  REFUSED(REGISTER_RESIDENT, struct pd_register_resident body = a_resident(), (void)0, RETRY, "register_resident");
+  REFUSED(REGISTER_RESIDENT, struct pd_register_resident body = a_resident(), (void)0, RETRY,
+          "register_resident");
   end();
 }
 
@@ -356,7 +364,8 @@ Test(intake_refusals, people_who_are_not_there) {
     expect_refused(PD_CODE_UNKNOWN, field);                                                        \
   } while (0)
   PERSON(PAUSE_VOLUNTEER, pd_pause_volunteer, PD_PAUSE_VOLUNTEER_INIT, "pause_volunteer.person");
-  PERSON(RESUME_VOLUNTEER, pd_resume_volunteer, PD_RESUME_VOLUNTEER_INIT, "resume_volunteer.person");
+  PERSON(RESUME_VOLUNTEER, pd_resume_volunteer, PD_RESUME_VOLUNTEER_INIT,
+         "resume_volunteer.person");
   PERSON(EXIT_VOLUNTEER, pd_exit_volunteer, PD_EXIT_VOLUNTEER_INIT, "exit_volunteer.person");
   PERSON(ERASE_PERSON, pd_erase_person, PD_ERASE_PERSON_INIT, "erase_person.person");
   struct pd_exit_volunteer resident = PD_EXIT_VOLUNTEER_INIT;
@@ -368,7 +377,8 @@ Test(intake_refusals, people_who_are_not_there) {
 
 Test(intake_refusals, an_order_that_breaks_a_rule) {
   given_people();
-  enum pd_skill twice[] = {PD_SKILL_LAW, PD_SKILL_LAW}, many[9] = {0}, none[] = {PD_SKILL_UNSPECIFIED};
+  enum pd_skill twice[] = {PD_SKILL_LAW, PD_SKILL_LAW}, many[9] = {0},
+                none[] = {PD_SKILL_UNSPECIFIED};
 #define ORDER(change, code, field)                                                                 \
   REFUSED(PLACE_ORDER, struct pd_place_order body = an_order(1, 1), change, code,                  \
           "place_order." field)
@@ -412,7 +422,8 @@ Test(intake_refusals, an_order_that_breaks_a_rule) {
 Test(intake_refusals, a_full_district_says_so_and_takes_orders_again_later) {
   given_people();
   for (int i = 0; i < 16; i++) given_order(1, 8); /* 128 places for helpers */
-  REFUSED(PLACE_ORDER, struct pd_place_order body = an_order(1, 1), (void)0, FULL, "place_order.need");
+  REFUSED(PLACE_ORDER, struct pd_place_order body = an_order(1, 1), (void)0, FULL,
+          "place_order.need");
   when_cancelled(1);
   core_skip(&h);
   for (int i = 0; i < 8; i++) given_order(1, 1);
@@ -425,8 +436,10 @@ Test(intake_refusals, a_full_district_says_so_and_takes_orders_again_later) {
 
 Test(intake_refusals, a_full_registry_says_so) {
   given_people();
-  for (uint64_t person = 1000; person < 1000 + pd_limits_small.persons - 2; person++) given_resident(person);
-  REFUSED(REGISTER_RESIDENT, struct pd_register_resident body = a_resident(), (void)0, FULL, "register_resident");
+  for (uint64_t person = 1000; person < 1000 + pd_limits_small.persons - 2; person++)
+    given_resident(person);
+  REFUSED(REGISTER_RESIDENT, struct pd_register_resident body = a_resident(), (void)0, FULL,
+          "register_resident");
   struct pd_point point = a_point(MID_LON, MID_LAT);
   char ref[] = "X00";
   for (uint32_t i = 5; i < pd_limits_small.sites; i++) {
@@ -439,8 +452,9 @@ Test(intake_refusals, a_full_registry_says_so) {
     core_expect_ack(&h);
   }
   core_skip(&h);
-  REFUSED(REGISTER_SITE, struct pd_register_site body = a_site("S9", PD_SITE_LEVEL_STATION, "S1", &point), (void)0, FULL,
-          "register_site");
+  REFUSED(REGISTER_SITE,
+          struct pd_register_site body = a_site("S9", PD_SITE_LEVEL_STATION, "S1", &point), (void)0,
+          FULL, "register_site");
   end();
 }
 
@@ -549,7 +563,8 @@ Test(intake_refusals, answers_that_break_a_rule) {
   expect_refused(PD_CODE_FIELD, "answer_offer.reason");
   body.accept = false;
   when_said_by(PD_ROLE_VOLUNTEER, 11, PD_COMMAND_ANSWER_OFFER, &body);
-  cr_assert_eq(core_expect(&h, PD_EVENT_OFFER_ANSWERED)->offer_answered->reason, PD_DECLINE_REASON_BUSY);
+  cr_assert_eq(core_expect(&h, PD_EVENT_OFFER_ANSWERED)->offer_answered->reason,
+               PD_DECLINE_REASON_BUSY);
   when_answered(5, 11, true);
   expect_refused(PD_CODE_STATE, "answer_offer.offer");
   end();
@@ -557,6 +572,7 @@ Test(intake_refusals, answers_that_break_a_rule) {
 
 Test(intake_refusals, a_hold_needs_its_number) {
   given_nothing();
-  REFUSED(DECIDE_HOLD, struct pd_decide_hold body = PD_DECIDE_HOLD_INIT, (void)0, FIELD, "decide_hold.hold");
+  REFUSED(DECIDE_HOLD, struct pd_decide_hold body = PD_DECIDE_HOLD_INIT, (void)0, FIELD,
+          "decide_hold.hold");
   end();
 }

@@ -34,7 +34,8 @@ Test(intake_registry, the_first_site_may_be_anywhere_and_others_near_it) {
 Test(intake_registry, a_ref_may_fill_its_32_bytes) {
   given_district();
   struct pd_point point = a_point(MID_LON, MID_LAT);
-  struct pd_register_site body = a_site("0123456789abcdef0123456789abcdef", PD_SITE_LEVEL_STATION, "S1", &point);
+  struct pd_register_site body =
+      a_site("0123456789abcdef0123456789abcdef", PD_SITE_LEVEL_STATION, "S1", &point);
   when_said(PD_COMMAND_REGISTER_SITE, &body);
   core_expect(&h, PD_EVENT_SITE_REGISTERED);
   struct pd_register_team team = a_team("T", "0123456789abcdef0123456789abcdef");
@@ -81,7 +82,8 @@ Test(intake_registry, a_phone_maps_point_is_converted_at_the_door) {
   body.home = &point;
   point.datum = PD_DATUM_GCJ02;
   when_said(PD_COMMAND_REGISTER_VOLUNTEER, &body);
-  const struct pd_cell *cell = core_expect(&h, PD_EVENT_VOLUNTEER_REGISTERED)->volunteer_registered->cell;
+  const struct pd_cell *cell =
+      core_expect(&h, PD_EVENT_VOLUNTEER_REGISTERED)->volunteer_registered->cell;
   cr_assert_eq(cell->x, 118000);
   cr_assert_eq(cell->y, 36800);
   struct pd_lonlat bd = pd_geo_wgs84_to_bd09((struct pd_lonlat){MID_LON + 5000, MID_LAT + 5000});
@@ -97,7 +99,8 @@ Test(intake_registry, a_phone_maps_point_is_converted_at_the_door) {
 Test(intake_registry, the_district_ends_five_kilometres_beyond_its_sites) {
   given_district();
   struct pd_register_resident body = a_resident();
-  struct pd_point inside = a_point(MID_LON, MID_LAT + KM_E7 + 4900 * 90), outside = a_point(MID_LON, MID_LAT + KM_E7 + 5100 * 90);
+  struct pd_point inside = a_point(MID_LON, MID_LAT + KM_E7 + 4900 * 90),
+                  outside = a_point(MID_LON, MID_LAT + KM_E7 + 5100 * 90);
   body.home = &inside;
   when_said(PD_COMMAND_REGISTER_RESIDENT, &body);
   core_expect(&h, PD_EVENT_RESIDENT_REGISTERED);
@@ -113,7 +116,8 @@ Test(intake_registry, a_volunteers_event_holds_what_matching_needs_and_no_text) 
   body.vetted = true;
   said.fresh = 11;
   when_said(PD_COMMAND_REGISTER_VOLUNTEER, &body);
-  const struct pd_volunteer_registered *event = core_expect(&h, PD_EVENT_VOLUNTEER_REGISTERED)->volunteer_registered;
+  const struct pd_volunteer_registered *event =
+      core_expect(&h, PD_EVENT_VOLUNTEER_REGISTERED)->volunteer_registered;
   cr_assert(same_id(event->person, 11));
   cr_assert(same_id(core_expect_ack(&h)->person, 11));
   cr_assert_eq(event->n_skills, 2);
@@ -136,7 +140,8 @@ Test(intake_registry, a_resident_may_keep_the_address_to_himself) {
   struct pd_register_resident body = a_resident();
   body.home = NULL;
   when_said(PD_COMMAND_REGISTER_RESIDENT, &body);
-  const struct pd_resident_registered *event = core_expect(&h, PD_EVENT_RESIDENT_REGISTERED)->resident_registered;
+  const struct pd_resident_registered *event =
+      core_expect(&h, PD_EVENT_RESIDENT_REGISTERED)->resident_registered;
   cr_assert_null(event->cell);
   cr_assert_eq(event->site, 0);
   end();
@@ -198,7 +203,8 @@ Test(intake_registry, an_erased_residents_orders_are_cancelled_unless_somebody_s
   given_resident(1);
   given_resident(2);
   given_volunteer(11);
-  uint64_t open = given_order(1, 1), other = given_order(2, 1), serving = given_order(1, 1), booked = given_order(1, 2);
+  uint64_t open = given_order(1, 1), other = given_order(2, 1), serving = given_order(1, 1),
+           booked = given_order(1, 2);
   when_filled(serving, 1, 11);
   when_started(serving, 1);
   when_filled(booked, 1, 11);
