@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #define WAIT_FIRST_MS 100
-#define WAIT_LAST_MS 5000
-#define YOUNG_MS 10000
+#define WAIT_LAST_MS  5000
+#define YOUNG_MS      10000
 
 uint64_t child_clock_ms(void) {
   struct timespec now;
@@ -57,8 +57,10 @@ bool child_ended(struct child *child) {
   if (child->pid == 0 || waitpid(child->pid, &child->status, WNOHANG) != child->pid) return false;
   uint64_t now = child_clock_ms();
   bool young = now - child->started_ms < YOUNG_MS;
-  if (!young || child->wait_ms == 0) child->wait_ms = WAIT_FIRST_MS;
-  else child->wait_ms = child->wait_ms * 2 < WAIT_LAST_MS ? child->wait_ms * 2 : WAIT_LAST_MS;
+  if (!young || child->wait_ms == 0)
+    child->wait_ms = WAIT_FIRST_MS;
+  else
+    child->wait_ms = child->wait_ms * 2 < WAIT_LAST_MS ? child->wait_ms * 2 : WAIT_LAST_MS;
   child->next_ms = now + child->wait_ms;
   child->pid = 0;
   unlink(child->pid_file);

@@ -6,7 +6,8 @@
 #define PAGE_ENTRIES 256
 #define EVENT_MEMORY (512u << 10)
 
-void cursor_open(struct cursor *cursor, struct pd_store_now *store, enum pd_log log, uint64_t from) {
+void cursor_open(struct cursor *cursor, struct pd_store_now *store, enum pd_log log,
+                 uint64_t from) {
   *cursor = (struct cursor){.store = store, .log = log, .next = from == 0 ? 1 : from};
 }
 
@@ -15,8 +16,8 @@ void cursor_close(struct cursor *cursor) { pd_store_page_free(&cursor->page); }
 static enum pd_err next_page(struct cursor *cursor) {
   pd_store_page_free(&cursor->page);
   cursor->place = 0;
-  enum pd_err err = pd_store_read_now(cursor->store, pd_log_name(cursor->log), cursor->next, PAGE_ENTRIES,
-                                      &cursor->page);
+  enum pd_err err = pd_store_read_now(cursor->store, pd_log_name(cursor->log), cursor->next,
+                                      PAGE_ENTRIES, &cursor->page);
   if (err != PD_OK) return err;
   return cursor->page.count == 0 ? PD_ENOENT : PD_OK;
 }
@@ -34,8 +35,10 @@ enum pd_err cursor_entry(struct cursor *cursor) {
   if (memcmp(hash.bytes, stored->hash, sizeof hash.bytes) != 0) return PD_ECORRUPT;
   enum pd_err err = pd_entry_open(stored->bytes, stored->size, &cursor->view);
   cursor->at = 0;
-  if (err != PD_OK) cursor->view = (struct pd_entry_view){0};
-  else if (cursor->view.head.log != cursor->log) err = PD_EFORMAT;
+  if (err != PD_OK)
+    cursor->view = (struct pd_entry_view){0};
+  else if (cursor->view.head.log != cursor->log)
+    err = PD_EFORMAT;
   return err;
 }
 
@@ -94,7 +97,9 @@ static enum pd_err settle(struct merge *merge, struct merge_head *head) {
   enum pd_err err = fill(head);
   while (err == PD_OK && head->there && head->mark) {
     unsigned log = (unsigned)head->item.log;
-    if (log < PD_LOGS && merge->heads[log].walked < head->item.upto && !merge->heads[log].cursor.ended) break;
+    if (log < PD_LOGS && merge->heads[log].walked < head->item.upto &&
+        !merge->heads[log].cursor.ended)
+      break;
     head->there = false;
     err = fill(head);
   }

@@ -1,7 +1,9 @@
-/* cursor - walks logs as they are stored in Redis: one log entry by entry, or all five event by event.
+/* cursor - walks logs as they are stored in Redis: one log entry by entry, or all five event by
+ * event.
  *
- * A merge hands out the events of all logs so that nothing comes before what it was decided upon: a mark in one log waits until
- * the log it names has been walked that far; among what is free to come, the earliest time comes first.
+ * A merge hands out the events of all logs so that nothing comes before what it was decided upon: a
+ * mark in one log waits until the log it names has been walked that far; among what is free to
+ * come, the earliest time comes first.
  */
 #ifndef PAIDAN_CURSOR_H
 #define PAIDAN_CURSOR_H
@@ -17,17 +19,18 @@ struct cursor {
   bool zero[3];
   uint64_t next; /* seq that is read next */
   struct pd_store_page page;
-  size_t place;                    /* in the page */
-  const struct pd_stored *stored;  /* the entry at hand */
-  struct pd_entry_view view;       /* of it */
-  size_t at;                       /* in its items */
+  size_t place;                   /* in the page */
+  const struct pd_stored *stored; /* the entry at hand */
+  struct pd_entry_view view;      /* of it */
+  size_t at;                      /* in its items */
 };
 
 void cursor_open(struct cursor *cursor, struct pd_store_now *store, enum pd_log log, uint64_t from);
 void cursor_close(struct cursor *cursor);
 
-/* The next entry: stored and view are set.  PD_ENOENT: the end of the log; PD_ECORRUPT: the entry's bytes do not have their
- * hash (stored is set); PD_EFORMAT: they are no entry of this log; PD_EDOWN, PD_EIO.  A later call tries again. */
+/* The next entry: stored and view are set.  PD_ENOENT: the end of the log; PD_ECORRUPT: the entry's
+ * bytes do not have their hash (stored is set); PD_EFORMAT: they are no entry of this log;
+ * PD_EDOWN, PD_EIO.  A later call tries again. */
 PD_MUST_USE enum pd_err cursor_entry(struct cursor *cursor);
 
 /* The next item, of the next entry if need be; errors as above. */

@@ -5,6 +5,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <zmq.h>
 
 #ifndef PAIDAN_VERSION
 #define PAIDAN_VERSION "0.1.0"
@@ -20,10 +21,8 @@ static const struct option_row global_options[] = {
     {NULL, NULL, NULL},
 };
 
-static const struct command *const families[] = {
-    up_commands,   status_commands, load_commands, order_commands,  people_commands,
-    logs_commands, trace_commands,  why_commands,  verify_commands, backup_commands,
-};
+static const struct command *const families[] = {up_commands, status_commands, load_commands,
+                                                 order_commands, logs_commands};
 #define FAMILIES (sizeof families / sizeof families[0])
 
 /* Does the command's name stand at the head of argv?  Returns how many words it has, else 0. */
@@ -31,7 +30,8 @@ static int matches(const char *name, int argc, char *const *argv) {
   int words = 0;
   while (*name != '\0') {
     size_t length = strcspn(name, " ");
-    if (words >= argc || strlen(argv[words]) != length || memcmp(argv[words], name, length) != 0) return 0;
+    if (words >= argc || strlen(argv[words]) != length || memcmp(argv[words], name, length) != 0)
+      return 0;
     words++;
     name += length;
     if (*name == ' ') name++;
@@ -59,8 +59,8 @@ static void print_options(const struct option_row *rows) {
 }
 
 static void help_command(const struct command *command) {
-  printf("paidan %s%s%s\n\n  %s\n", command->name, command->words[0] == '\0' ? "" : " ", command->words,
-         command->summary);
+  printf("paidan %s%s%s\n\n  %s\n", command->name, command->words[0] == '\0' ? "" : " ",
+         command->words, command->summary);
   printf("\nexample:\n  %s\n", command->example);
   if (command->options != NULL) {
     printf("\noptions:\n");
@@ -76,7 +76,8 @@ static int list_commands(const char *word) {
   for (size_t f = 0; f < FAMILIES; f++) {
     for (const struct command *command = families[f]; command->name != NULL; command++) {
       size_t length = word == NULL ? 0 : strlen(word);
-      if (length > 0 && (strncmp(command->name, word, length) != 0 || command->name[length] != ' ')) continue;
+      if (length > 0 && (strncmp(command->name, word, length) != 0 || command->name[length] != ' '))
+        continue;
       printf("  %-18s %s\n", command->name, command->summary);
       listed++;
     }
@@ -94,20 +95,24 @@ static void help_all(void) {
   printf("  paidan up --shard 370302 --detach\n");
   printf("  paidan load --data district\n");
   printf("  paidan tail order_placed offer_made --output json\n");
-  printf("\nexit codes: 0 done, 1 fault found or refused, 2 command line, 69 a server is down, 78 configuration\n");
+  printf(
+      "\nexit codes: 0 done, 1 fault found or refused, 2 command line, 69 a server is down, 78 "
+      "configuration\n");
   printf("`paidan COMMAND --help` says more and shows an example.\n");
 }
 
 static int unknown_command(struct tool *tool, char *const *argv) {
   char why[128];
   snprintf(why, sizeof why, "there is no command '%.60s'", argv[0]);
-  return out_fail(&tool->out, PD_EXIT_USAGE, "the command line is not understood", why, "paidan --help lists all");
+  return out_fail(&tool->out, PD_EXIT_USAGE, "the command line is not understood", why,
+                  "paidan --help lists all");
 }
 
 static bool asks_json(int argc, char *const *argv) {
   for (int i = 0; i < argc; i++) {
     if (strcmp(argv[i], "--output=json") == 0) return true;
-    if (i + 1 < argc && strcmp(argv[i], "--output") == 0 && strcmp(argv[i + 1], "json") == 0) return true;
+    if (i + 1 < argc && strcmp(argv[i], "--output") == 0 && strcmp(argv[i + 1], "json") == 0)
+      return true;
   }
   return false;
 }

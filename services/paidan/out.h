@@ -37,8 +37,8 @@ int out_failf(const struct out *out, enum pd_exit code, const char *what, const 
 
 #define OUT_COLUMNS 12
 
-/* Rows are collected, then printed with columns as wide as their widest cell (in terminal cells: 中
- * takes two). */
+/* Rows are collected, then printed with columns as wide as their widest cell (in terminal cells: a
+ * CJK one takes two). */
 struct out_table {
   char **cells; /* owned texts */
   size_t columns;

@@ -14,8 +14,8 @@ extern const char paidan_users_acl[];
 
 #define REDIS_WAIT_MS 120000 /* a long AOF takes a while to load */
 
-const char *const servers_daemon_names[SERVERS_DAEMONS] = {"intake", "matching", "scheduling", "points",
-                                                           "notification"};
+const char *const servers_daemon_names[SERVERS_DAEMONS] = {"intake", "matching", "scheduling",
+                                                           "points", "notification"};
 static const char *const redis_names[SERVERS_REDIS] = {"log", "vault"};
 static const char *const users[] = {"intake",       "matching", "scheduling", "points",
                                     "notification", "tool",     "deploy"};
@@ -84,7 +84,8 @@ static enum pd_err write_daemon_config(const struct tool *tool, const char *name
                       (unsigned long long)tool->clock_factor);
   if (vault && used > 0 && (size_t)used < sizeof text) {
     used += snprintf(text + used, sizeof text - (size_t)used,
-                     "vault_redis: \"unix:%s/vault.redis\"\nvault_user: %s\nvault_password_file: \"%s/secrets/%s\"\n",
+                     "vault_redis: \"unix:%s/vault.redis\"\nvault_user: %s\nvault_password_file: "
+                     "\"%s/secrets/%s\"\n",
                      run, name, run, name);
   }
   if (used < 0 || (size_t)used >= sizeof text) return PD_EBOUNDS;
@@ -109,15 +110,16 @@ int servers_prepare(struct tool *tool) {
   char path[TOOL_PATH];
   enum pd_err err = make_dirs(tool);
   if (err == PD_OK) err = write_users(tool);
-  if (err == PD_OK) err = tool_write_file(tool_path(tool, "redis.conf", path), 0640, paidan_redis_conf);
+  if (err == PD_OK)
+    err = tool_write_file(tool_path(tool, "redis.conf", path), 0640, paidan_redis_conf);
   for (size_t i = 0; i < SERVERS_DAEMONS && err == PD_OK; i++) {
     err = write_daemon_config(tool, servers_daemon_names[i]);
   }
   if (err == PD_OK) err = tool_remember(tool);
   if (err == PD_OK) return 0;
   return out_failf(&tool->out, PD_EXIT_CONFIG, "the folders cannot be made",
-                   "name others with --run-dir and --data-dir", "%s, %s: %s", tool->run_dir, tool->data_dir,
-                   strerror(errno));
+                   "name others with --run-dir and --data-dir", "%s, %s: %s", tool->run_dir,
+                   tool->data_dir, strerror(errno));
 }
 
 /* ---- command lines ---- */
@@ -138,7 +140,7 @@ static void describe_redis(const struct tool *tool, struct child *child, char te
   snprintf(texts[1], TOOL_PATH, "%.200s/%s", tool->data_dir, name);
   tool_path(tool, child->name, texts[2]);
   tool_path(tool, "users.acl", texts[3]);
-  const char *const words[] = {"redis-server", texts[0], "--dir",     texts[1], "--unixsocket",
+  const char *const words[] = {"redis-server", texts[0],    "--dir",  texts[1], "--unixsocket",
                                texts[2],       "--aclfile", texts[3], NULL};
   memcpy(child->words, words, sizeof words);
   describe_files(tool, child, texts);
@@ -171,8 +173,9 @@ void servers_describe(struct tool *tool, struct servers *servers) {
 struct pd_redis_options servers_deploy_options(const struct tool *tool, bool vault) {
   static char urls[2][TOOL_PATH], file[TOOL_PATH];
   snprintf(urls[vault], TOOL_PATH, "unix:%.180s/%s.redis", tool->run_dir, redis_names[vault]);
-  return (struct pd_redis_options){
-      .url = urls[vault], .user = "deploy", .password_file = tool_path(tool, "secrets/deploy", file)};
+  return (struct pd_redis_options){.url = urls[vault],
+                                   .user = "deploy",
+                                   .password_file = tool_path(tool, "secrets/deploy", file)};
 }
 
 /* Until it answers a PING as the user that deploys: its data is loaded then. */
@@ -187,9 +190,10 @@ static int wait_redis(struct tool *tool, struct child *child, bool vault) {
       return 0;
     }
     if (child_ended(child)) {
-      return out_failf(&tool->out, PD_EXIT_DOWN, "redis-server has ended",
-                       "is Debian's redis-server installed? is the disk full? read the file named here",
-                       "%s; see %s", why, child->journal);
+      return out_failf(
+          &tool->out, PD_EXIT_DOWN, "redis-server has ended",
+          "is Debian's redis-server installed? is the disk full? read the file named here",
+          "%s; see %s", why, child->journal);
     }
     usleep(20000);
   }
@@ -204,7 +208,8 @@ static int load_library(struct tool *tool) {
   enum pd_err err = pd_store_now_open(&store, &options, tool->shard, text, sizeof text);
   if (err == PD_OK) err = pd_store_load_library(store, &why);
   int code = 0;
-  if (err != PD_OK) code = out_fail(&tool->out, PD_EXIT_DOWN, "the commit Function cannot be loaded", why, NULL);
+  if (err != PD_OK)
+    code = out_fail(&tool->out, PD_EXIT_DOWN, "the commit Function cannot be loaded", why, NULL);
   pd_store_now_close(store);
   return code;
 }
@@ -212,7 +217,8 @@ static int load_library(struct tool *tool) {
 int servers_start_redis(struct tool *tool, struct servers *servers) {
   for (size_t i = 0; i < SERVERS_REDIS; i++) {
     if (child_start(&servers->children[i]) == PD_OK) continue;
-    return out_fail(&tool->out, PD_EXIT_DOWN, "redis-server cannot be started", strerror(errno), NULL);
+    return out_fail(&tool->out, PD_EXIT_DOWN, "redis-server cannot be started", strerror(errno),
+                    NULL);
   }
   for (size_t i = 0; i < SERVERS_REDIS; i++) {
     int code = wait_redis(tool, &servers->children[i], i == 1);

@@ -1,7 +1,9 @@
-/* servers - a shard's two Redis servers (logs and vault) and five daemons, as files and command lines.
+/* servers - a shard's two Redis servers (logs and vault) and five daemons, as files and command
+ * lines.
  *
- * Everything stands in the run folder: one configuration file a daemon, users.acl (only hashes of passwords), the passwords
- * themselves in secrets/ (0600), and what the programs say in NAME.log.  The servers listen on unix sockets alone.
+ * Everything stands in the run folder: one configuration file a daemon, users.acl (only hashes of
+ * passwords), the passwords themselves in secrets/ (0600), and what the programs say in NAME.log.
+ * The servers listen on unix sockets alone.
  */
 #ifndef PAIDAN_SERVERS_H
 #define PAIDAN_SERVERS_H
@@ -9,9 +11,9 @@
 #include "services/paidan/child.h"
 #include "services/paidan/tool.h"
 
-#define SERVERS_REDIS 2
+#define SERVERS_REDIS   2
 #define SERVERS_DAEMONS 5
-#define SERVERS_ALL (SERVERS_REDIS + SERVERS_DAEMONS)
+#define SERVERS_ALL     (SERVERS_REDIS + SERVERS_DAEMONS)
 
 struct servers {
   struct child children[SERVERS_ALL]; /* the two Redis servers first */
@@ -26,8 +28,8 @@ PD_MUST_USE int servers_prepare(struct tool *tool);
 /* The command lines. */
 void servers_describe(struct tool *tool, struct servers *servers);
 
-/* Start the two Redis servers, wait until they have loaded their data, and load the Function library.  Says what is wrong;
- * returns the exit code. */
+/* Start the two Redis servers, wait until they have loaded their data, and load the Function
+ * library.  Says what is wrong; returns the exit code. */
 PD_MUST_USE int servers_start_redis(struct tool *tool, struct servers *servers);
 
 /* The options of the user that deploys, for the logs' or the vault's server. */

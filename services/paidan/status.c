@@ -10,13 +10,14 @@
 
 struct daemon_status {
   const char *name;
-  int pid;     /* 0: not running, or on another machine */
-  bool up;     /* answers */
+  int pid; /* 0: not running, or on another machine */
+  bool up; /* answers */
   bool ready;
   bool zero[2];
-  char why[200];  /* of not ready */
-  uint64_t tail;  /* of its log, as stored */
-  uint64_t lag[PD_LOGS]; /* events of each input that it has not consumed; 0 for logs that are no input */
+  char why[200];         /* of not ready */
+  uint64_t tail;         /* of its log, as stored */
+  uint64_t lag[PD_LOGS]; /* events of each input that it has not consumed; 0 for logs that are no
+                            input */
   double refused;
   double gaps;
 };
@@ -40,12 +41,14 @@ static void read_ready(struct daemon_status *status, const char *socket_path) {
   status->why[0] = '\0';
   json_t *json = json_loads(body, 0, NULL);
   const char *reason = json_string_value(json_array_get(json_object_get(json, "reasons"), 0));
-  if (!status->ready) snprintf(status->why, sizeof status->why, "%s", reason == NULL ? "not ready" : reason);
+  if (!status->ready)
+    snprintf(status->why, sizeof status->why, "%s", reason == NULL ? "not ready" : reason);
   json_decref(json);
   free(body);
 }
 
-static void read_metrics(struct daemon_status *status, const char *socket_path, const uint64_t *tails) {
+static void read_metrics(struct daemon_status *status, const char *socket_path,
+                         const uint64_t *tails) {
   long code = 0;
   char *body = NULL, name[64];
   double value;
@@ -65,7 +68,8 @@ static int read_tails(struct tool *tool, struct pd_store_now *store, uint64_t *t
   for (unsigned log = 1; log < PD_LOGS; log++) {
     struct pd_tail tail;
     enum pd_err err = pd_store_tail_now(store, pd_log_name(log), &tail);
-    if (err != PD_OK) return out_fail(&tool->out, PD_EXIT_DOWN, "a log cannot be read", pd_err_text(err), NULL);
+    if (err != PD_OK)
+      return out_fail(&tool->out, PD_EXIT_DOWN, "a log cannot be read", pd_err_text(err), NULL);
     tails[log] = tail.last_seq;
   }
   return 0;
@@ -82,9 +86,10 @@ static json_t *status_json(const struct daemon_status *status) {
   for (unsigned log = 1; log < PD_LOGS; log++) {
     json_object_set_new(lag, pd_log_name(log), json_integer((json_int_t)status->lag[log]));
   }
-  return json_pack("{s:s, s:i, s:b, s:b, s:s, s:I, s:o, s:f, s:f}", "name", status->name, "pid", status->pid, "up",
-                   status->up, "ready", status->ready, "why", status->why, "tail", (json_int_t)status->tail,
-                   "lag", lag, "commits_refused", status->refused, "gaps", status->gaps);
+  return json_pack("{s:s, s:i, s:b, s:b, s:s, s:I, s:o, s:f, s:f}", "name", status->name, "pid",
+                   status->pid, "up", status->up, "ready", status->ready, "why", status->why,
+                   "tail", (json_int_t)status->tail, "lag", lag, "commits_refused", status->refused,
+                   "gaps", status->gaps);
 }
 
 static void say_daemons(struct tool *tool, const struct daemon_status *all, json_t *list) {
@@ -112,23 +117,27 @@ static json_t *say_counts(struct tool *tool, const struct view *view) {
     states[order->state]++;
     offers += view_open_offers(view, order);
   }
-  for (size_t i = 0; i < view->hold_count; i++) holds += view->holds[i].outcome == PD_HOLD_OUTCOME_UNSPECIFIED;
+  for (size_t i = 0; i < view->hold_count; i++)
+    holds += view->holds[i].outcome == PD_HOLD_OUTCOME_UNSPECIFIED;
   json_t *json = json_object();
   char name[PROTO_NAME], line[256] = "";
   size_t used = 0;
   for (int state = PD_ORDER_STATE_OPEN; state < VIEW_STATES; state++) {
     proto_enum(&paidan__v1__order_state__descriptor, state, name);
     json_object_set_new(json, name, json_integer((json_int_t)states[state]));
-    used += (size_t)snprintf(line + used, sizeof line - used, "%s%s %llu", used == 0 ? "" : ", ", name,
-                             (unsigned long long)states[state]);
+    used += (size_t)snprintf(line + used, sizeof line - used, "%s%s %llu", used == 0 ? "" : ", ",
+                             name, (unsigned long long)states[state]);
   }
   out_text(&tool->out, "orders: %s", line);
-  out_text(&tool->out, "open offers: %llu   undecided holds: %llu   volunteers: %zu   residents: %zu   sites: %zu",
-           (unsigned long long)offers, (unsigned long long)holds, view->volunteers, view->residents,
-           view->site_count);
-  return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I}", "orders", json, "open_offers", (json_int_t)offers,
-                   "undecided_holds", (json_int_t)holds, "volunteers", (json_int_t)view->volunteers, "residents",
-                   (json_int_t)view->residents, "sites", (json_int_t)view->site_count);
+  out_text(
+      &tool->out,
+      "open offers: %llu   undecided holds: %llu   volunteers: %zu   residents: %zu   sites: %zu",
+      (unsigned long long)offers, (unsigned long long)holds, view->volunteers, view->residents,
+      view->site_count);
+  return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I}", "orders", json, "open_offers",
+                   (json_int_t)offers, "undecided_holds", (json_int_t)holds, "volunteers",
+                   (json_int_t)view->volunteers, "residents", (json_int_t)view->residents, "sites",
+                   (json_int_t)view->site_count);
 }
 
 static int gather(struct tool *tool, struct pd_store_now *store, struct daemon_status *all) {
@@ -171,13 +180,15 @@ static int cmd_status(struct tool *tool) {
   pd_store_now_close(store);
   bool ready = true;
   for (size_t i = 0; i < SERVERS_DAEMONS; i++) ready = ready && all[i].ready;
-  out_object(&tool->out, json_pack("{s:i, s:b, s:o, s:o}", "shard", (int)tool->shard, "ready", ready, "daemons",
-                                   daemons, "counts", counts));
+  out_object(&tool->out, json_pack("{s:i, s:b, s:o, s:o}", "shard", (int)tool->shard, "ready",
+                                   ready, "daemons", daemons, "counts", counts));
   return code != 0 ? code : ready ? 0 : PD_EXIT_DOWN;
 }
 
 const struct command status_commands[] = {
-    {"status", "", "Shows the daemons, how far each is behind its inputs, and how many orders are in which state.",
+    {"status", "",
+     "Shows the daemons, how far each is behind its inputs, and how many orders are in which "
+     "state.",
      "paidan status --output json", NULL, 0, 0, cmd_status},
     {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL},
 };

@@ -2,7 +2,6 @@
 
 #include "common/base/calendar.h"
 #include "common/io/clock.h"
-#include "common/io/config.h"
 #include "services/paidan/proto_json.h"
 
 #include <errno.h>
@@ -13,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zmq.h>
 
 /* ---- files ---- */
 
@@ -96,22 +96,22 @@ static void recall(struct tool *tool) {
 
 enum pd_err tool_remember(const struct tool *tool) {
   char path[TOOL_PATH];
-  json_t *state = json_pack("{s:i, s:s, s:s, s:I, s:I, s:I}", "shard", (int)tool->shard, "zone", tool->zone,
-                            "data_dir", tool->data_dir, "clock_anchor_ms", (json_int_t)tool->clock_anchor_ms,
-                            "clock_at_ms", (json_int_t)tool->clock_at_ms, "clock_factor",
-                            (json_int_t)tool->clock_factor);
+  json_t *state = json_pack(
+      "{s:i, s:s, s:s, s:I, s:I, s:I}", "shard", (int)tool->shard, "zone", tool->zone, "data_dir",
+      tool->data_dir, "clock_anchor_ms", (json_int_t)tool->clock_anchor_ms, "clock_at_ms",
+      (json_int_t)tool->clock_at_ms, "clock_factor", (json_int_t)tool->clock_factor);
   char *text = json_dumps(state, JSON_INDENT(1));
-  enum pd_err err = text == NULL ? PD_EIO : tool_write_file(tool_path(tool, "paidan.json", path), 0644, text);
+  enum pd_err err =
+      text == NULL ? PD_EIO : tool_write_file(tool_path(tool, "paidan.json", path), 0644, text);
   free(text);
   json_decref(state);
   return err;
 }
 
 static int settle_dirs(struct tool *tool, const char *argv0) {
-  char self[TOOL_PATH];
-  ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-  snprintf(self, sizeof self, "%s", length > 0 ? self : argv0);
-  if (length > 0) self[length] = '\0';
+  char self[TOOL_PATH] = "";
+  if (readlink("/proc/self/exe", self, sizeof self - 1) <= 0)
+    snprintf(self, sizeof self, "%s", argv0);
   char *slash = strrchr(self, '/');
   if (slash != NULL) *slash = '\0';
   snprintf(tool->bin_dir, sizeof tool->bin_dir, "%s", slash == NULL ? "." : self);
@@ -123,8 +123,8 @@ static int settle_dirs(struct tool *tool, const char *argv0) {
   }
   return out_failf(&tool->out, PD_EXIT_USAGE, "the run folder's path is too long",
                    "name a shorter one with --run-dir or PAIDAN_RUN_DIR, e.g. /tmp/paidan",
-                   "a unix socket's path may have %d bytes, so the folder's may have %zu", TOOL_SOCKET_MAX,
-                   TOOL_SOCKET_MAX - longest);
+                   "a unix socket's path may have %d bytes, so the folder's may have %zu",
+                   TOOL_SOCKET_MAX, TOOL_SOCKET_MAX - longest);
 }
 
 static int settle_place(struct tool *tool) {
@@ -137,10 +137,12 @@ static int settle_place(struct tool *tool) {
   }
   if (shard != NULL) tool->shard = (uint32_t)number;
   if (zone != NULL && strlen(zone) < sizeof tool->zone) strcpy(tool->zone, zone);
-  if (!pd_config_zone(tool->zone, &tool->zone_min) || (zone != NULL && strlen(zone) >= sizeof tool->zone)) {
+  if (!pd_zone_parse(tool->zone, &tool->zone_min) ||
+      (zone != NULL && strlen(zone) >= sizeof tool->zone)) {
     return tool_usage(tool, "--zone must be like +08:00");
   }
-  if (data != NULL && !absolute(data, tool->data_dir)) return tool_usage(tool, "--data-dir is too long");
+  if (data != NULL && !absolute(data, tool->data_dir))
+    return tool_usage(tool, "--data-dir is too long");
   return 0;
 }
 
@@ -186,8 +188,8 @@ int tool_order(struct tool *tool, const char *text, uint64_t *number) {
 /* ---- servers ---- */
 
 /* The environment's value, or a text made of the run folder. */
-static const char *server_text(const struct tool *tool, const char *variable, const char *before, const char *name,
-                               char *buffer) {
+static const char *server_text(const struct tool *tool, const char *variable, const char *before,
+                               const char *name, char *buffer) {
   const char *text = getenv(variable);
   if (text != NULL && text[0] != '\0') return text;
   snprintf(buffer, TOOL_PATH, "%s%.180s/%s", before, tool->run_dir, name);
@@ -212,7 +214,7 @@ struct pd_redis_options tool_vault_redis(const struct tool *tool) {
       .password_file = server_text(tool, "PAIDAN_VAULT_PASSWORD_FILE", "", "secrets/tool", file)};
 }
 
-static const char advice[] = "is the shard up? see `paidan status`, start it with `paidan up`";
+const char tool_advice[] = "is the shard up? see `paidan status`, start it with `paidan up`";
 
 int tool_store(struct tool *tool, struct pd_store_now **store) {
   char why[200] = "";
@@ -220,16 +222,7 @@ int tool_store(struct tool *tool, struct pd_store_now **store) {
   if (code != 0) return code;
   struct pd_redis_options options = tool_log_redis(tool);
   if (pd_store_now_open(store, &options, tool->shard, why, sizeof why) == PD_OK) return 0;
-  return out_fail(&tool->out, PD_EXIT_DOWN, "the log server does not answer", why, advice);
-}
-
-int tool_vault(struct tool *tool, struct pd_vault_now **vault) {
-  char why[200] = "";
-  int code = tool_need_shard(tool);
-  if (code != 0) return code;
-  struct pd_redis_options options = tool_vault_redis(tool);
-  if (pd_vault_now_open(vault, &options, tool->shard, why, sizeof why) == PD_OK) return 0;
-  return out_fail(&tool->out, PD_EXIT_DOWN, "the vault does not answer", why, advice);
+  return out_fail(&tool->out, PD_EXIT_DOWN, "the log server does not answer", why, tool_advice);
 }
 
 int tool_client(struct tool *tool, const char *door, uint32_t window, struct pd_client **client) {
@@ -244,7 +237,7 @@ int tool_client(struct tool *tool, const char *door, uint32_t window, struct pd_
                                       .give_up_ms = 15000};
   if (tool->zmq == NULL) tool->zmq = zmq_ctx_new();
   if (pd_client_open(client, tool->zmq, &options) == PD_OK) return 0;
-  return out_fail(&tool->out, PD_EXIT_DOWN, "the door cannot be reached", endpoint, advice);
+  return out_fail(&tool->out, PD_EXIT_DOWN, "the door cannot be reached", endpoint, tool_advice);
 }
 
 static int say_refusal(struct tool *tool, const struct pd_refusal *refusal) {
@@ -255,26 +248,32 @@ static int say_refusal(struct tool *tool, const struct pd_refusal *refusal) {
     return PD_EXIT_FAULT;
   }
   proto_enum(&paidan__v1__code__descriptor, (int)refusal->code, name);
-  snprintf(what, sizeof what, "refused (%s)%s%s", name, refusal->field[0] == '\0' ? "" : " ", refusal->field);
+  snprintf(what, sizeof what, "refused (%s)%s%s", name, refusal->field[0] == '\0' ? "" : " ",
+           refusal->field);
   out_fail(&tool->out, PD_EXIT_FAULT, what, refusal->rule, refusal->next);
   if (refusal->zh[0] != '\0') fprintf(stderr, "  %s\n", refusal->zh);
   return PD_EXIT_FAULT;
 }
 
-int tool_send(struct tool *tool, const char *door, struct pd_command *command, struct pd_reply **reply) {
+int tool_send(struct tool *tool, const char *door, struct pd_command *command,
+              struct pd_reply **reply) {
   struct pd_client *client;
   char fresh[PD_CLIENT_KEY];
   int code = tool_client(tool, door, 1, &client);
   if (code != 0) return code;
   pd_client_fresh_key(fresh);
   const char *key = args_get(&tool->args, "key");
-  if (command->key == NULL || command->key[0] == '\0') command->key = (char *)(key == NULL ? fresh : key);
+  if (command->key == NULL || command->key[0] == '\0')
+    command->key = (char *)(key == NULL ? fresh : key);
   *reply = NULL;
   enum pd_err err = pd_client_call(client, command, reply);
   pd_client_close(client);
   if (err == PD_OK && (*reply)->result_case == PD_REPLY_ACK) return 0;
-  if (err == PD_OK) code = say_refusal(tool, (*reply)->refusal);
-  else code = out_fail(&tool->out, PD_EXIT_DOWN, "nobody answered at the door", pd_err_text(err), advice);
+  if (err == PD_OK)
+    code = say_refusal(tool, (*reply)->refusal);
+  else
+    code = out_fail(&tool->out, PD_EXIT_DOWN, "nobody answered at the door", pd_err_text(err),
+                    tool_advice);
   if (*reply != NULL) paidan__v1__reply__free_unpacked(*reply, NULL);
   *reply = NULL;
   return code;

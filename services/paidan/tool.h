@@ -1,8 +1,10 @@
-/* tool - what every command of `paidan` has at hand: where the shard runs, how to speak to it, how to answer.
+/* tool - what every command of `paidan` has at hand: where the shard runs, how to speak to it, how
+ * to answer.
  *
- * The shard runs in a folder, `--run-dir`, which holds the sockets, the pid files, the passwords and paidan.json (written by
- * `up`: shard, zone, data folder, clock).  Passwords and addresses of servers that stand elsewhere come from the environment:
- * PAIDAN_LOG_REDIS, PAIDAN_LOG_USER, PAIDAN_LOG_PASSWORD_FILE and the same with VAULT.
+ * The shard runs in a folder, `--run-dir`, which holds the sockets, the pid files, the passwords
+ * and paidan.json (written by `up`: shard, zone, data folder, clock).  Passwords and addresses of
+ * servers that stand elsewhere come from the environment: PAIDAN_LOG_REDIS, PAIDAN_LOG_USER,
+ * PAIDAN_LOG_PASSWORD_FILE and the same with VAULT.
  */
 #ifndef PAIDAN_TOOL_H
 #define PAIDAN_TOOL_H
@@ -15,7 +17,7 @@
 
 #include <sys/types.h>
 
-#define TOOL_PATH 256
+#define TOOL_PATH       256
 #define TOOL_SOCKET_MAX 107 /* bytes of a unix socket's path on Linux */
 
 struct tool {
@@ -59,8 +61,8 @@ extern const struct command why_commands[];
 extern const struct command verify_commands[];
 extern const struct command backup_commands[];
 
-/* Find the folders, the shard and the zone: from the options, the environment and paidan.json.  Returns an exit code: 0 to go
- * on, otherwise it has said why. */
+/* Find the folders, the shard and the zone: from the options, the environment and paidan.json.
+ * Returns an exit code: 0 to go on, otherwise it has said why. */
 PD_MUST_USE int tool_settle(struct tool *tool, const char *argv0);
 
 /* The shard must be known; else says how to name it. */
@@ -83,11 +85,14 @@ struct pd_redis_options tool_log_redis(const struct tool *tool);
 struct pd_redis_options tool_vault_redis(const struct tool *tool);
 
 /* A client of a door: `door` or, when the option --door is given, that one. */
-PD_MUST_USE int tool_client(struct tool *tool, const char *door, uint32_t window, struct pd_client **client);
+PD_MUST_USE int tool_client(struct tool *tool, const char *door, uint32_t window,
+                            struct pd_client **client);
 
-/* Send one command through a door and wait.  Says what was refused and why.  0: granted, and *ack is a copy that the caller
- * frees with paidan__v1__reply__free_unpacked(reply, NULL).  The key is --key, or a fresh one. */
-PD_MUST_USE int tool_send(struct tool *tool, const char *door, struct pd_command *command, struct pd_reply **reply);
+/* Send one command through a door and wait.  Says what was refused and why.  0: granted, and *ack
+ * is a copy that the caller frees with paidan__v1__reply__free_unpacked(reply, NULL).  The key is
+ * --key, or a fresh one. */
+PD_MUST_USE int tool_send(struct tool *tool, const char *door, struct pd_command *command,
+                          struct pd_reply **reply);
 
 /* The shard's time now. */
 int64_t tool_now_ms(const struct tool *tool);
@@ -97,6 +102,9 @@ PD_MUST_USE int tool_person(struct tool *tool, const char *text, struct pd_id *p
 
 /* An order's (or hold's, offer's) number. */
 PD_MUST_USE int tool_order(struct tool *tool, const char *text, uint64_t *number);
+
+/* What to do when a server does not answer. */
+extern const char tool_advice[];
 
 /* Wrong command line: says what, and how to get help.  Returns 2. */
 int tool_usage(struct tool *tool, const char *why);

@@ -1,4 +1,5 @@
-/* up, down - a whole shard on one machine: two Redis servers, five daemons, and one parent that watches them. */
+/* up, down - a whole shard on one machine: two Redis servers, five daemons, and one parent that
+ * watches them. */
 #include "common/base/calendar.h"
 #include "common/io/clock.h"
 #include "services/paidan/probe.h"
@@ -14,9 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TICK_MS 50
+#define TICK_MS        50
 #define DAEMON_STOP_MS 5000
-#define REDIS_STOP_MS 20000
+#define REDIS_STOP_MS  20000
 
 static volatile sig_atomic_t stop_asked;
 
@@ -47,7 +48,8 @@ static int take_lock(const struct tool *tool, pid_t *holder) {
 static void write_lock(int fd) {
   char text[24];
   int size = snprintf(text, sizeof text, "%d\n", (int)getpid());
-  if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)size, 0) != size) return; /* only `down` reads it */
+  if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)size, 0) != size)
+    return; /* only `down` reads it */
 }
 
 /* ---- starting ---- */
@@ -77,16 +79,18 @@ static bool is_hopeless(const struct child *child) {
 static int say_hopeless(struct up *up, const struct child *child) {
   char words[600], what[80];
   snprintf(what, sizeof what, "%s cannot run (exit %d)", child->name, WEXITSTATUS(child->status));
-  return out_fail(&up->tool->out, PD_EXIT_CONFIG, what, last_words(child, words, sizeof words), child->journal);
+  return out_fail(&up->tool->out, PD_EXIT_CONFIG, what, last_words(child, words, sizeof words),
+                  child->journal);
 }
 
-/* Start again what has ended, when its time has come.  Returns an exit code when that is hopeless. */
+/* Start again what has ended, when its time has come.  Returns an exit code when that is hopeless.
+ */
 static int tend(struct up *up, bool starting) {
   for (size_t i = 0; i < SERVERS_ALL; i++) {
     struct child *child = &up->servers.children[i];
     if (child_ended(child)) {
-      fprintf(stderr, "paidan up: %s has ended (status %d), starting it again in %llu ms\n", child->name,
-              child->status, (unsigned long long)child->wait_ms);
+      fprintf(stderr, "paidan up: %s has ended (status %d), starting it again in %llu ms\n",
+              child->name, child->status, (unsigned long long)child->wait_ms);
       if (is_hopeless(child) && (starting || child->restarts == 0)) return say_hopeless(up, child);
     }
     if (child->pid == 0 && child_clock_ms() >= child->next_ms) {
@@ -119,8 +123,9 @@ static int wait_ready(struct up *up, uint64_t limit_ms) {
     if (child_clock_ms() >= until) {
       const struct child *child = &up->servers.children[SERVERS_REDIS + ready];
       char words[600];
-      return out_failf(&up->tool->out, PD_EXIT_DOWN, "a daemon is not ready in time", child->journal, "%s: %s",
-                       child->name, last_words(child, words, sizeof words));
+      return out_failf(&up->tool->out, PD_EXIT_DOWN, "a daemon is not ready in time",
+                       child->journal, "%s: %s", child->name,
+                       last_words(child, words, sizeof words));
     }
     usleep(TICK_MS * 1000);
   }
@@ -131,14 +136,17 @@ static int start_all(struct up *up, uint64_t wait_s) {
   int code = servers_start_redis(up->tool, &up->servers);
   for (size_t i = SERVERS_REDIS; i < SERVERS_ALL && code == 0; i++) {
     if (child_start(&up->servers.children[i]) == PD_OK) continue;
-    code = out_fail(&up->tool->out, PD_EXIT_DOWN, "a daemon cannot be started", strerror(errno), NULL);
+    code =
+        out_fail(&up->tool->out, PD_EXIT_DOWN, "a daemon cannot be started", strerror(errno), NULL);
   }
   return code != 0 ? code : wait_ready(up, wait_s * 1000);
 }
 
 static void stop_all(struct up *up) {
-  for (size_t i = SERVERS_REDIS; i < SERVERS_ALL; i++) child_signal(&up->servers.children[i], SIGTERM);
-  for (size_t i = SERVERS_REDIS; i < SERVERS_ALL; i++) child_stop(&up->servers.children[i], DAEMON_STOP_MS);
+  for (size_t i = SERVERS_REDIS; i < SERVERS_ALL; i++)
+    child_signal(&up->servers.children[i], SIGTERM);
+  for (size_t i = SERVERS_REDIS; i < SERVERS_ALL; i++)
+    child_stop(&up->servers.children[i], DAEMON_STOP_MS);
   for (size_t i = 0; i < SERVERS_REDIS; i++) child_signal(&up->servers.children[i], SIGTERM);
   for (size_t i = 0; i < SERVERS_REDIS; i++) child_stop(&up->servers.children[i], REDIS_STOP_MS);
 }
@@ -156,15 +164,17 @@ static void say_up(struct up *up) {
     out_cell(&table, "%s", child->name);
     out_cell(&table, "%d", (int)child->pid);
     out_cell(&table, "%s", child->journal);
-    json_array_append_new(programs, json_pack("{s:s, s:i, s:s}", "name", child->name, "pid", (int)child->pid,
-                                              "journal", child->journal));
+    json_array_append_new(programs, json_pack("{s:s, s:i, s:s}", "name", child->name, "pid",
+                                              (int)child->pid, "journal", child->journal));
   }
-  out_text(&tool->out, "shard %06u is up in %s (data in %s)", tool->shard, tool->run_dir, tool->data_dir);
+  out_text(&tool->out, "shard %06u is up in %s (data in %s)", tool->shard, tool->run_dir,
+           tool->data_dir);
   out_table_end(&table, &tool->out);
-  out_text(&tool->out, "look: paidan status --run-dir %s    stop: paidan down --run-dir %s", tool->run_dir,
-           tool->run_dir);
-  out_object(&tool->out, json_pack("{s:i, s:s, s:s, s:o}", "shard", (int)tool->shard, "run_dir", tool->run_dir,
-                                   "data_dir", tool->data_dir, "programs", programs));
+  out_text(&tool->out, "look: paidan status --run-dir %s    stop: paidan down --run-dir %s",
+           tool->run_dir, tool->run_dir);
+  out_object(&tool->out,
+             json_pack("{s:i, s:s, s:s, s:o}", "shard", (int)tool->shard, "run_dir", tool->run_dir,
+                       "data_dir", tool->data_dir, "programs", programs));
   fflush(stdout);
 }
 
@@ -176,7 +186,8 @@ static void let_parent_go(struct up *up, int code) {
   close(up->told);
   up->told = -1;
   char path[TOOL_PATH];
-  int journal = open(tool_path(up->tool, "up.log", path), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  int journal =
+      open(tool_path(up->tool, "up.log", path), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
   if (journal < 0) return;
   dup2(journal, STDOUT_FILENO);
   dup2(journal, STDERR_FILENO);
@@ -214,7 +225,8 @@ static int detach(struct up *up, uint64_t wait_s) {
   fflush(NULL);
   if (pipe2(pipes, O_CLOEXEC) != 0) return PD_EXIT_DOWN;
   pid_t pid = fork();
-  if (pid < 0) return out_fail(&up->tool->out, PD_EXIT_DOWN, "cannot start a process", strerror(errno), NULL);
+  if (pid < 0)
+    return out_fail(&up->tool->out, PD_EXIT_DOWN, "cannot start a process", strerror(errno), NULL);
   if (pid == 0) {
     close(pipes[0]);
     up->told = pipes[1];
@@ -251,19 +263,20 @@ static int cmd_up(struct tool *tool) {
   struct up up = {.tool = tool, .told = -1};
   uint64_t wait_s;
   if (tool->shard == 0) return tool_usage(tool, "name the district: --shard ADCODE, six digits");
-  if (args_number(&tool->args, "wait", 1, 3600, 120, &wait_s) != PD_OK) return tool_usage(tool, tool->args.wrong);
+  if (args_number(&tool->args, "wait", 1, 3600, 120, &wait_s) != PD_OK)
+    return tool_usage(tool, tool->args.wrong);
   int code = set_clock(tool);
   if (code != 0) return code;
   pid_t holder = 0;
   if (tool_make_dir(tool->run_dir, 0750) != PD_OK) {
-    return out_failf(&tool->out, PD_EXIT_CONFIG, "the run folder cannot be made", "name another with --run-dir",
-                     "%s: %s", tool->run_dir, strerror(errno));
+    return out_failf(&tool->out, PD_EXIT_CONFIG, "the run folder cannot be made",
+                     "name another with --run-dir", "%s: %s", tool->run_dir, strerror(errno));
   }
   up.lock = take_lock(tool, &holder);
   if (up.lock < 0) {
     return out_failf(&tool->out, PD_EXIT_FAULT, "a shard is up in this folder already",
-                     "`paidan status` shows it, `paidan down` stops it", "%s, process %d", tool->run_dir,
-                     (int)holder);
+                     "`paidan status` shows it, `paidan down` stops it", "%s, process %d",
+                     tool->run_dir, (int)holder);
   }
   return args_get(&tool->args, "detach") != NULL ? detach(&up, wait_s) : run_up(&up, wait_s);
 }
@@ -297,7 +310,8 @@ static int cmd_down(struct tool *tool) {
 static const struct option_row up_options[] = {
     {"detach", NULL, "go on in the background once everything is ready"},
     {"speed", "FACTOR", "run the shard's clock so many times as fast (default 1)"},
-    {"start", "TIME", "let the shard's clock begin here, e.g. 2025-03-01T00:00:00+08:00 (default now)"},
+    {"start", "TIME",
+     "let the shard's clock begin here, e.g. 2025-03-01T00:00:00+08:00 (default now)"},
     {"wait", "SECONDS", "give the daemons so long to be ready (default 120)"},
     {NULL, NULL, NULL},
 };
@@ -305,7 +319,7 @@ static const struct option_row up_options[] = {
 const struct command up_commands[] = {
     {"up", "", "Starts a district on this machine: Redis for logs and vault, and the five daemons.",
      "paidan up --shard 370302 --detach", up_options, 0, 0, cmd_up},
-    {"down", "", "Stops it: the daemons first, Redis last; nothing is lost.", "paidan down --run-dir /run/paidan",
-     NULL, 0, 0, cmd_down},
+    {"down", "", "Stops it: the daemons first, Redis last; nothing is lost.",
+     "paidan down --run-dir /run/paidan", NULL, 0, 0, cmd_down},
     {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL},
 };

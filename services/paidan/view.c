@@ -6,7 +6,8 @@
 
 /* ---- tables ---- */
 
-/* Make room for `count` items of `size` bytes; new ones are zeroed.  Ends the program without memory: nothing is lost. */
+/* Make room for `count` items of `size` bytes; new ones are zeroed.  Ends the program without
+ * memory: nothing is lost. */
 static void *grow(void *items, size_t *room, size_t count, size_t size) {
   if (count <= *room) return items;
   size_t more = *room == 0 ? 64 : *room * 2;
@@ -21,12 +22,12 @@ static void *grow(void *items, size_t *room, size_t count, size_t size) {
 #define NUMBER_MAX 100000000u /* numbers are given out one by one: a larger one is damage */
 
 /* The item of a number, which is given out in order from 1. */
-#define NUMBERED(view, items, count, room, number)                                              \
-  do {                                                                                          \
-    if ((number) == 0 || (number) > NUMBER_MAX) return NULL;                                    \
+#define NUMBERED(view, items, count, room, number)                                               \
+  do {                                                                                           \
+    if ((number) == 0 || (number) > NUMBER_MAX) return NULL;                                     \
     (view)->items = grow((view)->items, &(view)->room, (size_t)(number), sizeof *(view)->items); \
-    if ((view)->count < (number)) (view)->count = (size_t)(number);                             \
-    return &(view)->items[(number)-1];                                                          \
+    if ((view)->count < (number)) (view)->count = (size_t)(number);                              \
+    return &(view)->items[(number)-1];                                                           \
   } while (false)
 
 static struct view_order *make_order(struct view *view, uint64_t number) {
@@ -43,7 +44,8 @@ static struct view_hold *make_hold(struct view *view, uint64_t number) {
 }
 
 struct view_order *view_order(const struct view *view, uint64_t number) {
-  if (number == 0 || number > view->order_count || view->orders[number - 1].number == 0) return NULL;
+  if (number == 0 || number > view->order_count || view->orders[number - 1].number == 0)
+    return NULL;
   return &view->orders[number - 1];
 }
 
@@ -105,7 +107,8 @@ static struct view_person *make_person(struct view *view, ProtobufCBinaryData by
   struct view_person *found = view_person(view, &id);
   if (found != NULL) return found;
   if ((view->person_count + 1) * 2 > view->index_size) grow_index(view);
-  view->persons = grow(view->persons, &view->person_room, view->person_count + 1, sizeof *view->persons);
+  view->persons =
+      grow(view->persons, &view->person_room, view->person_count + 1, sizeof *view->persons);
   struct view_person *person = &view->persons[view->person_count++];
   person->id = id;
   view->index[place_of(view, &id)] = (uint32_t)view->person_count;
@@ -186,7 +189,8 @@ static void on_resident(struct view *view, const struct pd_resident_registered *
   }
 }
 
-static void on_person_state(struct view *view, ProtobufCBinaryData bytes, enum view_person_state state) {
+static void on_person_state(struct view *view, ProtobufCBinaryData bytes,
+                            enum view_person_state state) {
   struct pd_id id = PD_ID(bytes);
   struct view_person *person = view_person(view, &id);
   if (person != NULL && person->state != VIEW_ERASED) person->state = state;
@@ -243,7 +247,8 @@ static void on_offer(struct view *view, const struct pd_offer_made *body, int64_
                                .expires_at_ms = body->expires_at_ms,
                                .start_ms = body->start_ms,
                                .open = true};
-  order->offers = grow(order->offers, &order->offer_room, order->offer_count + 1, sizeof *order->offers);
+  order->offers =
+      grow(order->offers, &order->offer_room, order->offer_count + 1, sizeof *order->offers);
   order->offers[order->offer_count++] = body->offer;
   make_person(view, body->volunteer)->offers++;
 }
@@ -321,7 +326,8 @@ static void on_hold(struct view *view, const struct pd_hold_placed *body) {
   struct view_hold *hold = make_hold(view, body->hold);
   add_lines(view, body->lines, body->n_lines);
   if (hold == NULL) return;
-  *hold = (struct view_hold){.order = body->order, .slot = body->slot, .decide_by_ms = body->decide_by_ms};
+  *hold = (struct view_hold){
+      .order = body->order, .slot = body->slot, .decide_by_ms = body->decide_by_ms};
 }
 
 static void on_hold_resolved(struct view *view, const struct pd_hold_resolved *body) {
@@ -337,8 +343,10 @@ static void on_wave(struct view *view, uint64_t number, uint32_t wave) {
 
 static void apply_registry(struct view *view, const struct pd_event *event) {
   if (event->body_case == PD_EVENT_SITE_REGISTERED) on_site(view, event->site_registered);
-  if (event->body_case == PD_EVENT_VOLUNTEER_REGISTERED) on_volunteer(view, event->volunteer_registered);
-  if (event->body_case == PD_EVENT_RESIDENT_REGISTERED) on_resident(view, event->resident_registered);
+  if (event->body_case == PD_EVENT_VOLUNTEER_REGISTERED)
+    on_volunteer(view, event->volunteer_registered);
+  if (event->body_case == PD_EVENT_RESIDENT_REGISTERED)
+    on_resident(view, event->resident_registered);
   if (event->body_case == PD_EVENT_VOLUNTEER_PAUSED) {
     on_person_state(view, event->volunteer_paused->person, VIEW_PAUSED);
   }
@@ -359,9 +367,11 @@ static void apply_order(struct view *view, const struct pd_event *event) {
   if (kind == PD_EVENT_ORDER_PLACED) on_placed(view, event->order_placed, event->time_ms);
   if (kind == PD_EVENT_SERVICE_STARTED) on_started(view, event->service_started);
   if (kind == PD_EVENT_SERVICE_FINISHED) on_finished(view, event->service_finished);
-  if (kind == PD_EVENT_ORDER_SERVED) set_state(view, event->order_served->order, PD_ORDER_STATE_SERVED);
+  if (kind == PD_EVENT_ORDER_SERVED)
+    set_state(view, event->order_served->order, PD_ORDER_STATE_SERVED);
   if (kind == PD_EVENT_SERVICE_CONFIRMED) on_confirmed(view, event->service_confirmed);
-  if (kind == PD_EVENT_WAVE_OPENED) on_wave(view, event->wave_opened->order, event->wave_opened->wave);
+  if (kind == PD_EVENT_WAVE_OPENED)
+    on_wave(view, event->wave_opened->order, event->wave_opened->wave);
   if (kind == PD_EVENT_OFFER_MADE) on_offer(view, event->offer_made, event->time_ms);
   if (kind == PD_EVENT_OFFER_CLOSED) on_offer_closed(view, event->offer_closed);
   if (kind == PD_EVENT_SLOT_FILLED) on_filled(view, event->slot_filled);
@@ -383,10 +393,12 @@ static void apply_order(struct view *view, const struct pd_event *event) {
 
 static void apply_points(struct view *view, const struct pd_event *event) {
   pd_event_kind kind = event->body_case;
-  if (kind == PD_EVENT_POINTS_POSTED) add_lines(view, event->points_posted->lines, event->points_posted->n_lines);
+  if (kind == PD_EVENT_POINTS_POSTED)
+    add_lines(view, event->points_posted->lines, event->points_posted->n_lines);
   if (kind == PD_EVENT_HOLD_PLACED) on_hold(view, event->hold_placed);
   if (kind == PD_EVENT_HOLD_RESOLVED) on_hold_resolved(view, event->hold_resolved);
-  if (kind == PD_EVENT_STAR_REACHED) make_person(view, event->star_reached->person)->star = event->star_reached->star;
+  if (kind == PD_EVENT_STAR_REACHED)
+    make_person(view, event->star_reached->person)->star = event->star_reached->star;
 }
 
 void view_apply(struct view *view, const struct pd_event *event) {
@@ -408,6 +420,7 @@ int view_load(struct view *view, struct tool *tool, struct pd_store_now *store) 
   enum pd_log bad = merge.bad;
   merge_close(&merge);
   if (err == PD_ENOENT) return 0;
-  return out_failf(&tool->out, err == PD_EDOWN ? PD_EXIT_DOWN : PD_EXIT_FAULT, "the logs cannot be read",
-                   "`paidan verify` says where", "log %s: %s", pd_log_name(bad), pd_err_text(err));
+  return out_failf(&tool->out, err == PD_EDOWN ? PD_EXIT_DOWN : PD_EXIT_FAULT,
+                   "the logs cannot be read", "`paidan verify` says where", "log %s: %s",
+                   pd_log_name(bad), pd_err_text(err));
 }

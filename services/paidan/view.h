@@ -1,7 +1,7 @@
 /* view - the five logs folded into one picture in memory: orders, offers, people, sites, holds.
  *
- * For reading commands alone: it is built anew each time, from the merge of all logs (cursor.h).  It keeps what anybody may
- * know from the logs; personal data stays sealed.
+ * For reading commands alone: it is built anew each time, from the merge of all logs (cursor.h). It
+ * keeps what anybody may know from the logs; personal data stays sealed.
  */
 #ifndef PAIDAN_VIEW_H
 #define PAIDAN_VIEW_H
@@ -51,8 +51,8 @@ struct view_order {
   uint32_t need;
   uint32_t minutes;
   uint32_t waves;
-  uint32_t stars;  /* 0: not rated */
-  uint32_t level;  /* escalated to, enum pd_site_level; 0: not */
+  uint32_t stars; /* 0: not rated */
+  uint32_t level; /* escalated to, enum pd_site_level; 0: not */
   uint32_t n_slots;
   int32_t cell_x;
   int32_t cell_y;
@@ -60,7 +60,7 @@ struct view_order {
   int64_t changed_ms;
   int64_t window_start_ms;
   int64_t window_end_ms;
-  uint64_t skills; /* bit: enum pd_skill */
+  uint64_t skills;         /* bit: enum pd_skill */
   struct view_slot *slots; /* need of them; [0] is slot 1 */
   uint64_t *offers;        /* their numbers */
   size_t offer_count;
@@ -131,11 +131,13 @@ struct view {
   uint64_t events;
 };
 
-/* Build it.  Says what is wrong with the logs; returns the exit code.  view_close() is right in any case. */
+/* Build it.  Says what is wrong with the logs; returns the exit code.  view_close() is right in any
+ * case. */
 PD_MUST_USE int view_load(struct view *view, struct tool *tool, struct pd_store_now *store);
 void view_close(struct view *view);
 
-/* Fold one event: for tests, and for those who walk the logs themselves.  Start from a zeroed view. */
+/* Fold one event: for tests, and for those who walk the logs themselves.  Start from a zeroed view.
+ */
 void view_apply(struct view *view, const struct pd_event *event);
 
 /* NULL if there is none. */
@@ -151,7 +153,8 @@ uint64_t view_open_offers(const struct view *view, const struct view_order *orde
 bool view_site_within(const struct view *view, uint32_t below, uint32_t above);
 
 /* Stable objects. */
-json_t *view_order_json(const struct view *view, const struct view_order *order, const struct tool *tool);
+json_t *view_order_json(const struct view *view, const struct view_order *order,
+                        const struct tool *tool);
 json_t *view_person_json(const struct view *view, const struct view_person *person);
 
 #endif
