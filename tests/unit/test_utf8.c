@@ -8,7 +8,7 @@
 
 /* In a block of exactly its size, so that reading past the end is seen by the address sanitizer. */
 static bool valid(const char *bytes, size_t length) {
-  char *copy = malloc(length > 0 ? length : 1);
+  char *copy = calloc(length > 0 ? length : 1, 1);
   memcpy(copy, bytes, length);
   bool result = pd_utf8_valid(copy, length);
   free(copy);
