@@ -1,0 +1,67 @@
+/* paidan-bench - what Paidan's parts cost, measured on this machine.  Run one at a time, on a quiet
+ * machine. */
+#include "common/base/err.h"
+#include "tests/bench/bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const struct bench benches[] = {
+    {"log", "[--events N] [--size BYTES] [--rounds N]",
+     "Durable events a second through one log, beside one XADD an event.", bench_log},
+    {"loop", "[--rate N] [--seconds N] [--volunteers N]",
+     "Order placed to first offer received, through all daemons, durable.", bench_loop},
+};
+
+uint64_t bench_now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int compare(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+void bench_sort(double *values, size_t count) { qsort(values, count, sizeof *values, compare); }
+
+double bench_quantile(const double *sorted, size_t count, double q) {
+  if (count == 0) return 0;
+  size_t at = (size_t)(q * (double)count);
+  return sorted[at < count ? at : count - 1];
+}
+
+const char *bench_option(int argc, char **argv, const char *name, const char *fallback) {
+  for (int i = 1; i + 1 < argc; i++)
+    if (strncmp(argv[i], "--", 2) == 0 && strcmp(argv[i] + 2, name) == 0) return argv[i + 1];
+  return fallback;
+}
+
+uint64_t bench_number(int argc, char **argv, const char *name, uint64_t fallback) {
+  const char *text = bench_option(argc, argv, name, NULL);
+  return text == NULL ? fallback : strtoull(text, NULL, 10);
+}
+
+bool bench_json(int argc, char **argv) {
+  return strcmp(bench_option(argc, argv, "output", "text"), "json") == 0;
+}
+
+static int usage(FILE *to, int code) {
+  fprintf(to, "Usage: paidan-bench WHAT [options] [--output json]\n\n");
+  for (size_t i = 0; i < sizeof benches / sizeof benches[0]; i++)
+    fprintf(to, "  %-8s %s\n           %s\n", benches[i].name, benches[i].usage,
+            benches[i].summary);
+  fprintf(to, "\nExample: paidan-bench loop --rate 5000 --seconds 20\n");
+  return code;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) return usage(stderr, PD_EXIT_USAGE);
+  if (strcmp(argv[1], "--help") == 0) return usage(stdout, PD_EXIT_OK);
+  for (size_t i = 0; i < sizeof benches / sizeof benches[0]; i++)
+    if (strcmp(argv[1], benches[i].name) == 0) return benches[i].run(argc - 1, argv + 1);
+  return usage(stderr, PD_EXIT_USAGE);
+}
