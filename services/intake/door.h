@@ -33,6 +33,7 @@ void door_committed(struct door *door, const struct pd_packed *packed);
 /* Why commands cannot be taken, or NULL. */
 const char *door_unready(struct door *door);
 
+/* Close the sockets and free everything; commands that wait get no answer. */
 void door_close(struct door *door);
 
 #endif

@@ -18,11 +18,13 @@ bool intake_refuse(const struct intake_call *call, enum intake_refusal refusal, 
 
 bool intake_require(const struct intake_call *call, bool holds, enum intake_refusal refusal,
                     const char *field) {
+  pd_assert((unsigned)refusal < INTAKE_REFUSALS);
   return holds || intake_refuse(call, refusal, field);
 }
 
 static bool check_text_bytes(const struct intake_call *call, const char *text, size_t length,
                              enum intake_refusal refusal, const char *field) {
+  pd_assert(text != NULL);
   if (pd_utf8_valid(text, length)) return true;
   const struct intake_words *words = intake_words_of(refusal);
   pd_refuse(call->out, PD_CODE_MALFORMED, field != NULL ? field : words->field,
@@ -56,6 +58,7 @@ static bool check_seen(const struct intake_call *call) {
 
 /* At an own door the actor is somebody that intake knows; elsewhere it is only passed on. */
 static bool check_actor_known(const struct intake_call *call) {
+  pd_assert((call->rule->own_doors & ~call->rule->doors) == 0);
   ProtobufCBinaryData actor = call->command->actor;
   if ((call->rule->own_doors & call->request->role) == 0) return true;
   uint32_t index = intake_person_index(call->self, actor);
@@ -65,11 +68,13 @@ static bool check_actor_known(const struct intake_call *call) {
 }
 
 static bool check_door(const struct intake_call *call) {
+  pd_assert(call->rule->name != NULL && call->request->role <= PD_ROLE_OPS);
   uint32_t doors = call->rule->doors | PD_ROLE_OPS;
   return intake_require(call, (doors & call->request->role) != 0, INTAKE_NO_DOOR, call->rule->name);
 }
 
 bool intake_check_envelope(const struct intake_call *call) {
+  pd_assert(call->rule != NULL && call->command->key != NULL);
   const struct pd_command *command = call->command;
   bool actor = command->actor.len == 0 || command->actor.len == sizeof(struct pd_id);
   bool trace = command->trace.len == 0 || command->trace.len == 24;
@@ -81,6 +86,7 @@ bool intake_check_envelope(const struct intake_call *call) {
 
 bool intake_check_skills(const struct intake_call *call, const enum pd_skill *skills, size_t count,
                          size_t most, const char *field) {
+  pd_assert(count == 0 || skills != NULL);
   if (count > most) return intake_refuse(call, INTAKE_NO_SKILLS, field);
   uint64_t met = 0;
   for (size_t i = 0; i < count; i++) {
@@ -98,6 +104,7 @@ static bool datum_known(enum pd_datum datum) {
 }
 
 bool intake_place_of(const struct pd_point *point, struct pd_lonlat *place) {
+  pd_assert(point != NULL);
   struct pd_lonlat given = {.lon_e7 = point->lon_e7, .lat_e7 = point->lat_e7};
   if (!datum_known(point->datum) || !pd_geo_valid(given)) return false;
   *place = given;
@@ -108,6 +115,7 @@ bool intake_place_of(const struct pd_point *point, struct pd_lonlat *place) {
 
 bool intake_check_point(const struct intake_call *call, const struct pd_point *point,
                         const struct intake_point_names *names, struct pd_lonlat *place) {
+  pd_assert(names->point != NULL && names->datum != NULL);
   if (point == NULL) return intake_refuse(call, INTAKE_NO_POINT, names->point);
   struct pd_lonlat lon_only = {.lon_e7 = point->lon_e7}, lat_only = {.lat_e7 = point->lat_e7};
   bool right = intake_require(call, datum_known(point->datum), INTAKE_NO_DATUM, names->datum) &&
@@ -125,11 +133,13 @@ bool intake_check_place(const struct intake_call *call, const struct pd_point *p
   if (!intake_check_point(call, point, names, place)) return false;
   if (facts->sites == 0) return intake_refuse(call, INTAKE_NO_SITES_YET, names->point);
   struct pd_box bounds = pd_box_widened(facts->box, MARGIN_M);
+  pd_assert(pd_box_holds(&bounds, facts->box.min) && pd_box_holds(&bounds, facts->box.max));
   return intake_require(call, pd_box_holds(&bounds, *place), INTAKE_NO_OUTSIDE, names->point);
 }
 
 bool intake_check_person(const struct intake_call *call, ProtobufCBinaryData id, const char *field,
                          uint32_t *index) {
+  pd_assert(field != NULL);
   *index = intake_person_index(call->self, id);
   if (id.len != sizeof(struct pd_id)) return intake_refuse(call, INTAKE_NO_PERSON_BYTES, field);
   if (*index == PD_NONE) return intake_refuse(call, INTAKE_NO_PERSON, field);
@@ -138,6 +148,7 @@ bool intake_check_person(const struct intake_call *call, ProtobufCBinaryData id,
 }
 
 bool intake_check_actor(const struct intake_call *call, uint32_t person) {
+  pd_assert(person < call->self->facts->persons);
   if ((call->rule->own_doors & call->request->role) == 0) return true;
   uint32_t actor = intake_person_index(call->self, call->command->actor);
   return intake_require(call, actor == person, INTAKE_NO_ACTOR_OTHER, NULL);
@@ -147,6 +158,7 @@ bool intake_check_order(const struct intake_call *call, uint64_t number,
                         struct intake_order **order) {
   pd_assert(call->rule->order != NULL);
   *order = intake_order_find(call->self, number);
+  pd_assert(*order == NULL || (*order)->number == number);
   if (*order != NULL) return true;
   bool ended = number > 0 && number <= call->self->facts->last_order;
   return intake_refuse(call, ended ? INTAKE_NO_ORDER_GONE : INTAKE_NO_ORDER, call->rule->order);
@@ -160,11 +172,13 @@ bool intake_check_move(const struct intake_call *call, const struct intake_order
       [INTAKE_CONFIRM] = INTAKE_NO_CONFIRM, [INTAKE_RATE] = INTAKE_NO_RATE,
   };
   pd_assert(move < INTAKE_MOVES);
+  pd_assert(call->rule->order != NULL && !intake_is_final(order->state));
   bool allowed = intake_move_allowed(order->state, move);
   return intake_require(call, allowed, refusals[move], call->rule->order);
 }
 
 bool intake_check_newcomer(const struct intake_call *call) {
+  pd_assert(call->self->facts->persons <= call->self->limits.persons);
   const struct intake *self = call->self;
   const struct pd_id *fresh = &call->request->fresh;
   bool room = self->facts->persons < self->limits.persons;

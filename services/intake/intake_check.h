@@ -1,7 +1,7 @@
 /* intake_check - the command at hand, and the rules that several commands share.
  *
- * A check returns true when its rule holds; otherwise it has refused the command and returns false, so that checks are
- * joined by &&.  After a refusal nothing more may be said.
+ * A check returns true when its rule holds; otherwise it has refused the command and returns false,
+ * so that checks are joined by &&.  After a refusal nothing more may be said.
  */
 #ifndef INTAKE_CHECK_H
 #define INTAKE_CHECK_H
@@ -51,7 +51,8 @@ bool intake_require(const struct intake_call *call, bool holds, enum intake_refu
 /* Shard, key, actor, trace, seen, door: what every command has. */
 bool intake_check_envelope(const struct intake_call *call);
 
-/* Length in bytes within least .. most, and UTF-8 (else CODE_MALFORMED); text NULL counts as empty. */
+/* Length in bytes within least .. most, and UTF-8 (else CODE_MALFORMED); text NULL counts as empty.
+ */
 bool intake_check_text(const struct intake_call *call, const char *text, size_t least, size_t most,
                        enum intake_refusal refusal, const char *field);
 

@@ -23,6 +23,7 @@ static bool check_category(const struct intake_call *call, const char *category)
 }
 
 static bool check_window(const struct intake_call *call, const struct pd_place_order *body) {
+  pd_assert(call->now_ms >= 0);
   int64_t start_ms = body->window_start_ms, end_ms = body->window_end_ms;
   if (start_ms < 0) return intake_refuse(call, INTAKE_NO_WINDOW_START, NULL);
   if (end_ms <= start_ms) return intake_refuse(call, INTAKE_NO_WINDOW_ORDER, NULL);
@@ -54,6 +55,8 @@ static bool check_wish(const struct intake_call *call, const struct pd_place_ord
 
 static bool check_room(const struct intake_call *call, uint32_t need) {
   const struct intake *self = call->self;
+  pd_assert(need >= 1);
+  pd_assert(*self->order_of.count == *self->order_pool.taken);
   return intake_require(call, need <= self->limits.slots, INTAKE_NO_NEED_LEFT, NULL) &&
          intake_require(call, pd_pool_free(&self->order_pool) > 0, INTAKE_NO_ORDERS_LEFT, NULL) &&
          intake_require(call, pd_pool_free(&self->slot_pool) >= need, INTAKE_NO_SLOTS_LEFT, NULL);
@@ -95,9 +98,12 @@ static void say_placed(const struct intake_call *call, const struct pd_place_ord
   said.place = call->request->place;
   said.note = call->request->note;
   pd_emit_order_placed(call->out, &said);
+  pd_assert(call->self->facts->last_order == said.order);
+  pd_assert(intake_order_find(call->self, said.order) != NULL);
 }
 
 bool intake_place_order(struct intake_call *call) {
+  pd_assert(call->command->body_case == PD_COMMAND_PLACE_ORDER);
   const struct pd_place_order *body = call->command->place_order;
   uint32_t requester = PD_NONE;
   struct pd_lonlat place = {0};
@@ -109,6 +115,7 @@ bool intake_place_order(struct intake_call *call) {
 }
 
 bool intake_cancel_order(struct intake_call *call) {
+  pd_assert(call->command->body_case == PD_COMMAND_CANCEL_ORDER);
   struct pd_order_cancelled said = PD_ORDER_CANCELLED_INIT;
   said.order = call->command->cancel_order->order;
   struct intake_order *order = NULL;
@@ -118,11 +125,13 @@ bool intake_cancel_order(struct intake_call *call) {
   if (!right) return false;
   pd_emit_order_cancelled(call->out, &said);
   intake_close(said.order, PD_ORDER_STATE_CANCELLED, call->out);
+  pd_assert(intake_order_find(call->self, said.order) == NULL);
   return true;
 }
 
 static bool check_offer(const struct intake_call *call, uint64_t number,
                         struct intake_offer **offer) {
+  pd_assert(offer != NULL);
   *offer = intake_offer_find(call->self, number);
   if (*offer == NULL) {
     bool ended = number > 0 && number <= call->self->facts->last_offer;
@@ -135,6 +144,7 @@ static bool check_offer(const struct intake_call *call, uint64_t number,
 }
 
 bool intake_answer_offer(struct intake_call *call) {
+  pd_assert(call->command->body_case == PD_COMMAND_ANSWER_OFFER);
   const struct pd_answer_offer *body = call->command->answer_offer;
   struct intake_offer *offer = NULL;
   bool right =
@@ -150,13 +160,16 @@ bool intake_answer_offer(struct intake_call *call) {
   said.accept = body->accept;
   said.reason = body->reason;
   pd_emit_offer_answered(call->out, &said);
+  pd_assert(offer->answered);
   return true;
 }
 
-/* A helper's move: the order, the slot in the state that the move needs, and the helper himself at his own door. */
+/* A helper's move: the order, the slot in the state that the move needs, and the helper himself at
+ * his own door. */
 static struct intake_slot *check_helper(const struct intake_call *call, uint64_t number,
                                         uint32_t slot_number, enum intake_move move) {
   enum intake_slot_state needed = move == INTAKE_FINISH ? INTAKE_SLOT_STARTED : INTAKE_SLOT_BOOKED;
+  pd_assert(call->rule->slot != NULL);
   struct intake_order *order = NULL;
   bool there =
       intake_check_order(call, number, &order) &&
@@ -174,15 +187,18 @@ static struct intake_slot *check_helper(const struct intake_call *call, uint64_t
 
 static ProtobufCBinaryData helper_of(const struct intake_call *call,
                                      const struct intake_slot *slot) {
+  pd_assert(slot->volunteer < call->self->facts->persons);
   return pd_bytes(&call->self->persons[slot->volunteer].id);
 }
 
 /* Protobuf-c has no const strings; nothing writes to a message that is packed. */
 static char *principal_of(const struct intake_call *call) {
+  pd_assert(strnlen(call->request->principal, PD_PRINCIPAL_MAX + 1) <= PD_PRINCIPAL_MAX);
   return (char *)call->request->principal;
 }
 
 bool intake_withdraw(struct intake_call *call) {
+  pd_assert(call->command->body_case == PD_COMMAND_WITHDRAW);
   const struct pd_withdraw *body = call->command->withdraw;
   struct intake_slot *slot = check_helper(call, body->order, body->slot, INTAKE_WITHDRAW);
   if (slot == NULL) return false;
@@ -191,11 +207,13 @@ bool intake_withdraw(struct intake_call *call) {
   said.slot = body->slot;
   said.volunteer = helper_of(call, slot);
   pd_emit_volunteer_withdrew(call->out, &said);
+  pd_assert(slot->state == INTAKE_SLOT_FREE || slot->state == INTAKE_SLOT_DROPPED);
   intake_settle(call->self, body->order, call->out);
   return true;
 }
 
 bool intake_start_service(struct intake_call *call) {
+  pd_assert(call->command->body_case == PD_COMMAND_START_SERVICE);
   const struct pd_start_service *body = call->command->start_service;
   struct intake_slot *slot = check_helper(call, body->order, body->slot, INTAKE_START);
   if (slot == NULL) return false;
@@ -205,6 +223,7 @@ bool intake_start_service(struct intake_call *call) {
   said.volunteer = helper_of(call, slot);
   said.principal = principal_of(call);
   pd_emit_service_started(call->out, &said);
+  pd_assert(slot->state == INTAKE_SLOT_STARTED && slot->started_ms == call->now_ms);
   return true;
 }
 
@@ -216,6 +235,7 @@ static uint32_t minutes_served(int64_t started_ms, int64_t now_ms) {
 }
 
 bool intake_finish_service(struct intake_call *call) {
+  pd_assert(call->command->body_case == PD_COMMAND_FINISH_SERVICE);
   const struct pd_finish_service *body = call->command->finish_service;
   struct intake_slot *slot = check_helper(call, body->order, body->slot, INTAKE_FINISH);
   if (slot == NULL) return false;
@@ -226,6 +246,7 @@ bool intake_finish_service(struct intake_call *call) {
   said.minutes = minutes_served(slot->started_ms, call->now_ms);
   said.principal = principal_of(call);
   pd_emit_service_finished(call->out, &said);
+  pd_assert(slot->state == INTAKE_SLOT_FINISHED && slot->minutes == said.minutes);
   intake_settle(call->self, body->order, call->out);
   return true;
 }
@@ -233,6 +254,7 @@ bool intake_finish_service(struct intake_call *call) {
 /* Every slot that will be confirmed was served at least as long as is granted. */
 static bool check_granted(const struct intake_call *call, const struct intake_order *order,
                           const struct pd_confirm_service *body) {
+  pd_assert(body->slot <= order->need);
   for (uint32_t number = 1; number <= order->need; number++) {
     const struct intake_slot *slot = intake_slot_of(call->self, order, number);
     bool meant = body->slot == 0 || body->slot == number;
@@ -244,6 +266,8 @@ static bool check_granted(const struct intake_call *call, const struct intake_or
 
 static bool check_confirmed_slot(const struct intake_call *call, const struct intake_order *order,
                                  uint32_t number) {
+  pd_assert(call->rule->slot != NULL);
+  pd_assert(order->need >= 1);
   if (number == 0) {
     return intake_require(call, order->slots[INTAKE_SLOT_FINISHED] > 0, INTAKE_NO_UNCONFIRMED,
                           call->rule->slot);
@@ -255,14 +279,18 @@ static bool check_confirmed_slot(const struct intake_call *call, const struct in
                         call->rule->slot);
 }
 
-/* The last confirmation of an order leaves nobody who serves, is booked, or waits to be confirmed. */
+/* The last confirmation of an order leaves nobody who serves, is booked, or waits to be confirmed.
+ */
 static bool is_last(const struct intake_order *order) {
+  pd_assert(order->slots[INTAKE_SLOT_FINISHED] > 0);
   return order->served && order->slots[INTAKE_SLOT_FINISHED] == 1 &&
          order->slots[INTAKE_SLOT_BOOKED] == 0 && order->slots[INTAKE_SLOT_STARTED] == 0;
 }
 
 static void say_confirmed(const struct intake_call *call, const struct intake_order *order,
                           const struct intake_slot *slot, uint32_t minutes) {
+  pd_assert(slot->state == INTAKE_SLOT_FINISHED);
+  pd_assert(minutes <= slot->minutes);
   struct pd_service_confirmed said = PD_SERVICE_CONFIRMED_INIT;
   said.order = order->number;
   said.slot = slot->number;
@@ -271,9 +299,12 @@ static void say_confirmed(const struct intake_call *call, const struct intake_or
   said.principal = principal_of(call);
   said.last = is_last(order);
   pd_emit_service_confirmed(call->out, &said);
+  pd_assert(slot->state == INTAKE_SLOT_CONFIRMED);
+  pd_assert(!said.last || order->state == PD_ORDER_STATE_CONFIRMED);
 }
 
 bool intake_confirm_service(struct intake_call *call) {
+  pd_assert(call->command->body_case == PD_COMMAND_CONFIRM_SERVICE);
   const struct pd_confirm_service *body = call->command->confirm_service;
   struct intake_order *order = NULL;
   bool right = intake_check_order(call, body->order, &order) &&
@@ -292,6 +323,7 @@ bool intake_confirm_service(struct intake_call *call) {
 }
 
 bool intake_rate_order(struct intake_call *call) {
+  pd_assert(call->command->body_case == PD_COMMAND_RATE_ORDER);
   const struct pd_rate_order *body = call->command->rate_order;
   struct intake_order *order = NULL;
   bool right = intake_check_order(call, body->order, &order) &&
@@ -306,11 +338,13 @@ bool intake_rate_order(struct intake_call *call) {
   said.stars = body->stars;
   said.comment = call->request->note;
   pd_emit_order_rated(call->out, &said);
+  pd_assert(order->rated);
   intake_settle(call->self, body->order, call->out);
   return true;
 }
 
 bool intake_decide_hold(struct intake_call *call) {
+  pd_assert(call->command->body_case == PD_COMMAND_DECIDE_HOLD);
   const struct pd_decide_hold *body = call->command->decide_hold;
   if (!intake_require(call, body->hold > 0, INTAKE_NO_HOLD, NULL)) return false;
   struct pd_hold_decided said = PD_HOLD_DECIDED_INIT;

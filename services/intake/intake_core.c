@@ -93,6 +93,7 @@ static const struct intake_rule rules[] = {
 };
 
 static void init_tables(struct intake *self, struct pd_arena *arena) {
+  pd_assert(self->facts == NULL);
   const struct pd_limits *limits = &self->limits;
   pd_arena_begin_image(arena);
   self->facts = PD_ARENA_ARRAY(arena, struct intake_facts, 1);
@@ -125,63 +126,65 @@ static void *init(struct pd_arena *arena, const struct pd_limits *limits,
 
 static void fold(struct intake *self, const struct pd_event *event) {
   switch (event->body_case) {
-  case PD_EVENT_SITE_REGISTERED: intake_apply_site(self, event->site_registered); return;
-  case PD_EVENT_TEAM_REGISTERED: intake_apply_team(self, event->team_registered); return;
-  case PD_EVENT_TEAM_JOINED: intake_apply_joined(self, event->team_joined); return;
-  case PD_EVENT_VOLUNTEER_REGISTERED:
-    intake_apply_person(self, event->volunteer_registered->person, INTAKE_VOLUNTEER);
-    return;
-  case PD_EVENT_VOLUNTEER_PAUSED:
-    intake_apply_flags(self, event->volunteer_paused->person, INTAKE_PAUSED, 0);
-    return;
-  case PD_EVENT_VOLUNTEER_RESUMED:
-    intake_apply_flags(self, event->volunteer_resumed->person, 0, INTAKE_PAUSED);
-    return;
-  case PD_EVENT_VOLUNTEER_EXITED:
-    intake_apply_flags(self, event->volunteer_exited->person, INTAKE_EXITED, 0);
-    return;
-  case PD_EVENT_RESIDENT_REGISTERED:
-    intake_apply_person(self, event->resident_registered->person, INTAKE_RESIDENT);
-    return;
-  case PD_EVENT_PERSON_ERASED:
-    intake_apply_flags(self, event->person_erased->person, INTAKE_ERASED | INTAKE_EXITED, 0);
-    return;
-  case PD_EVENT_ORDER_PLACED: intake_apply_placed(self, event->order_placed); return;
-  case PD_EVENT_OFFER_ANSWERED: intake_apply_answered(self, event->offer_answered); return;
-  case PD_EVENT_VOLUNTEER_WITHDREW: intake_apply_withdrew(self, event->volunteer_withdrew); return;
-  case PD_EVENT_SERVICE_STARTED:
-    intake_apply_started(self, event->service_started, event->time_ms);
-    return;
-  case PD_EVENT_SERVICE_FINISHED: intake_apply_finished(self, event->service_finished); return;
-  case PD_EVENT_ORDER_SERVED: intake_apply_served(self, event->order_served); return;
-  case PD_EVENT_SERVICE_CONFIRMED: intake_apply_confirmed(self, event->service_confirmed); return;
-  case PD_EVENT_ORDER_RATED: intake_apply_rated(self, event->order_rated); return;
-  case PD_EVENT_ORDER_CLOSED: intake_apply_closed(self, event->order_closed); return;
-  case PD_EVENT_OFFER_MADE: intake_apply_offer_made(self, event->offer_made); return;
-  case PD_EVENT_OFFER_CLOSED: intake_apply_offer_closed(self, event->offer_closed); return;
-  case PD_EVENT_SLOT_FILLED: intake_apply_filled(self, event->slot_filled); return;
-  case PD_EVENT_SLOT_REOPENED: intake_apply_reopened(self, event->slot_reopened); return;
-  case PD_EVENT_NOT_SET:
-  case PD_EVENT_EPOCH_BEGAN:
-  case PD_EVENT_INPUTS_NOTED:
-  case PD_EVENT_ORDER_CANCELLED: /* order_closed follows */
-  case PD_EVENT_HOLD_DECIDED:
-  case PD_EVENT_WAVE_OPENED:
-  case PD_EVENT_ORDER_STAFFED: /* the slots say so already */
-  case PD_EVENT_ORDER_UNMATCHED:
-  case PD_EVENT_WAVE_DUE:
-  case PD_EVENT_ORDER_ESCALATED:
-  case PD_EVENT_ORDER_EXPIRED: /* what follows is said by decide */
-  case PD_EVENT_REMINDER_DUE:
-  case PD_EVENT_NO_SHOW_NOTED:
-  case PD_EVENT_POINTS_POSTED:
-  case PD_EVENT_HOLD_PLACED:
-  case PD_EVENT_HOLD_RESOLVED:
-  case PD_EVENT_STAR_REACHED:
-  case PD_EVENT_MESSAGE_SENT:
-  case PD_EVENT_MESSAGE_FAILED:
-  case PD_EVENT_MESSAGE_SUPPRESSED:
-  case PD_EVENT_CASE_SIZE: return;
+    case PD_EVENT_SITE_REGISTERED: intake_apply_site(self, event->site_registered); return;
+    case PD_EVENT_TEAM_REGISTERED: intake_apply_team(self, event->team_registered); return;
+    case PD_EVENT_TEAM_JOINED: intake_apply_joined(self, event->team_joined); return;
+    case PD_EVENT_VOLUNTEER_REGISTERED:
+      intake_apply_person(self, event->volunteer_registered->person, INTAKE_VOLUNTEER);
+      return;
+    case PD_EVENT_VOLUNTEER_PAUSED:
+      intake_apply_flags(self, event->volunteer_paused->person, INTAKE_PAUSED, 0);
+      return;
+    case PD_EVENT_VOLUNTEER_RESUMED:
+      intake_apply_flags(self, event->volunteer_resumed->person, 0, INTAKE_PAUSED);
+      return;
+    case PD_EVENT_VOLUNTEER_EXITED:
+      intake_apply_flags(self, event->volunteer_exited->person, INTAKE_EXITED, 0);
+      return;
+    case PD_EVENT_RESIDENT_REGISTERED:
+      intake_apply_person(self, event->resident_registered->person, INTAKE_RESIDENT);
+      return;
+    case PD_EVENT_PERSON_ERASED:
+      intake_apply_flags(self, event->person_erased->person, INTAKE_ERASED | INTAKE_EXITED, 0);
+      return;
+    case PD_EVENT_ORDER_PLACED: intake_apply_placed(self, event->order_placed); return;
+    case PD_EVENT_OFFER_ANSWERED: intake_apply_answered(self, event->offer_answered); return;
+    case PD_EVENT_VOLUNTEER_WITHDREW:
+      intake_apply_withdrew(self, event->volunteer_withdrew);
+      return;
+    case PD_EVENT_SERVICE_STARTED:
+      intake_apply_started(self, event->service_started, event->time_ms);
+      return;
+    case PD_EVENT_SERVICE_FINISHED: intake_apply_finished(self, event->service_finished); return;
+    case PD_EVENT_ORDER_SERVED: intake_apply_served(self, event->order_served); return;
+    case PD_EVENT_SERVICE_CONFIRMED: intake_apply_confirmed(self, event->service_confirmed); return;
+    case PD_EVENT_ORDER_RATED: intake_apply_rated(self, event->order_rated); return;
+    case PD_EVENT_ORDER_CLOSED: intake_apply_closed(self, event->order_closed); return;
+    case PD_EVENT_OFFER_MADE: intake_apply_offer_made(self, event->offer_made); return;
+    case PD_EVENT_OFFER_CLOSED: intake_apply_offer_closed(self, event->offer_closed); return;
+    case PD_EVENT_SLOT_FILLED: intake_apply_filled(self, event->slot_filled); return;
+    case PD_EVENT_SLOT_REOPENED: intake_apply_reopened(self, event->slot_reopened); return;
+    case PD_EVENT_NOT_SET:
+    case PD_EVENT_EPOCH_BEGAN:
+    case PD_EVENT_INPUTS_NOTED:
+    case PD_EVENT_ORDER_CANCELLED: /* order_closed follows */
+    case PD_EVENT_HOLD_DECIDED:
+    case PD_EVENT_WAVE_OPENED:
+    case PD_EVENT_ORDER_STAFFED: /* the slots say so already */
+    case PD_EVENT_ORDER_UNMATCHED:
+    case PD_EVENT_WAVE_DUE:
+    case PD_EVENT_ORDER_ESCALATED:
+    case PD_EVENT_ORDER_EXPIRED: /* what follows is said by decide */
+    case PD_EVENT_REMINDER_DUE:
+    case PD_EVENT_NO_SHOW_NOTED:
+    case PD_EVENT_POINTS_POSTED:
+    case PD_EVENT_HOLD_PLACED:
+    case PD_EVENT_HOLD_RESOLVED:
+    case PD_EVENT_STAR_REACHED:
+    case PD_EVENT_MESSAGE_SENT:
+    case PD_EVENT_MESSAGE_FAILED:
+    case PD_EVENT_MESSAGE_SUPPRESSED:
+    case PD_EVENT_CASE_SIZE: return;
   }
 }
 
@@ -191,6 +194,8 @@ static void apply(void *self, const struct pd_event *event) {
 }
 
 static void answer_again(const struct intake_call *call, const struct intake_key *known) {
+  pd_assert(known->seq != 0);
+  pd_assert(known->person <= call->self->facts->persons);
   if (!pd_id_equal(&known->body, &call->request->body)) {
     intake_refuse(call, INTAKE_NO_KEY_REUSE, NULL);
     return;
@@ -208,6 +213,8 @@ static const struct intake_rule *rule_of(const struct pd_command *command) {
 
 static void decide_command(struct intake *self, const struct pd_input *input,
                            struct pd_outbox *out) {
+  pd_assert(input->request->command != NULL && out->emitted == 0);
+  pd_assert(input->request->principal != NULL);
   struct intake_call call = {
       .self = self,
       .request = input->request,
@@ -229,11 +236,11 @@ static void decide_command(struct intake *self, const struct pd_input *input,
 
 static void decide(void *self, const struct pd_input *input, struct pd_outbox *out) {
   switch (input->kind) {
-  case PD_INPUT_COMMAND: decide_command(self, input, out); return;
-  case PD_INPUT_EVENT: intake_decide_event(self, input->event, out); return;
-  case PD_INPUT_DELIVERY:
-  case PD_INPUT_TIME:
-  case PD_INPUT_BATCH_END: return;
+    case PD_INPUT_COMMAND: decide_command(self, input, out); return;
+    case PD_INPUT_EVENT: intake_decide_event(self, input->event, out); return;
+    case PD_INPUT_DELIVERY:
+    case PD_INPUT_TIME:
+    case PD_INPUT_BATCH_END: return;
   }
 }
 
@@ -254,6 +261,7 @@ struct intake_counts intake_count(const void *self) {
 /* Slots in number order, counted by state; returns how many there are. */
 static uint32_t check_order(const struct intake *self, const struct intake_order *order) {
   uint32_t counts[INTAKE_SLOT_STATES] = {0}, number = 0;
+  pd_assert(!intake_is_final(order->state) && order->state != PD_ORDER_STATE_UNSPECIFIED);
   for (uint32_t at = order->first; at != PD_NONE; at = self->slots[at].next) {
     const struct intake_slot *slot = &self->slots[at];
     pd_assert(slot->number == ++number && slot->state < INTAKE_SLOT_STATES);
@@ -281,18 +289,22 @@ static void check_orders(const struct intake *self) {
 }
 
 static void check_offers(const struct intake *self) {
+  pd_assert(*self->offer_pool.taken <= self->limits.offers);
   uint64_t offers = 0;
   for (uint32_t at = 0; at < self->limits.offers; at++) {
     const struct intake_offer *offer = &self->offers[at];
     if (offer->number == 0) continue;
     pd_assert(pd_map_get(&self->offer_of, offer->number) == at);
     pd_assert(offer->volunteer < self->facts->persons);
+    pd_assert(offer->number <= self->facts->last_offer && offer->answered <= 1);
+    pd_assert(offer->order >= 1 && offer->order <= self->facts->last_order);
     offers++;
   }
   pd_assert(offers == *self->offer_pool.taken && offers == *self->offer_of.count);
 }
 
 static void check_keys(const struct intake *self) {
+  pd_assert(*self->key_of.count <= self->limits.keys);
   uint64_t keys = 0;
   for (uint32_t at = 0; at < self->limits.keys; at++) {
     const struct intake_key *entry = &self->keys[at];
@@ -309,6 +321,7 @@ static void check_registry(const struct intake *self) {
   pd_assert(facts->sites_of[PD_SITE_LEVEL_CENTER] <= 1);
   for (uint32_t i = 0; i < facts->sites; i++) {
     const struct intake_site *site = &self->sites[i];
+    pd_assert(site->level >= PD_SITE_LEVEL_CENTER && site->level <= PD_SITE_LEVEL_POST);
     pd_assert(site->parent <= facts->sites && site->parent != i + 1);
     pd_assert(site->parent == 0 || self->sites[site->parent - 1].level < site->level);
   }
@@ -317,6 +330,7 @@ static void check_registry(const struct intake *self) {
     const struct intake_person *person = &self->persons[i];
     pd_assert(pd_idmap_get(&self->person_of, &person->id) == i);
     pd_assert(person->joined <= INTAKE_TEAMS_EACH);
+    pd_assert((person->flags & (INTAKE_VOLUNTEER | INTAKE_RESIDENT)) != 0);
   }
   pd_assert(*self->person_of.count == facts->persons);
 }

@@ -1,5 +1,7 @@
 #include "services/intake/intake_moves.h"
 
+#include "common/base/err.h"
+
 #define MOVE(name) (1u << INTAKE_##name)
 #define STATE(name) (1u << PD_ORDER_STATE_##name)
 
@@ -37,11 +39,13 @@ static const struct {
 };
 
 bool intake_move_allowed(enum pd_order_state state, enum intake_move move) {
+  pd_assert(move < INTAKE_MOVES);
   if ((unsigned)state >= sizeof table / sizeof table[0]) return false;
   return (table[state].moves >> (unsigned)move & 1u) != 0;
 }
 
 bool intake_step_allowed(enum pd_order_state from, enum pd_order_state to) {
+  pd_assert(to != PD_ORDER_STATE_UNSPECIFIED && (unsigned)to < 32);
   if ((unsigned)from >= sizeof table / sizeof table[0]) return false;
   return from == to || (table[from].next >> (unsigned)to & 1u) != 0;
 }

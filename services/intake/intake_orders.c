@@ -5,11 +5,13 @@
 
 struct intake_order *intake_order_find(const struct intake *self, uint64_t number) {
   uint32_t index = pd_map_get(&self->order_of, number);
+  pd_assert(index == PD_NONE || self->orders[index].number == number);
   return index != PD_NONE ? &self->orders[index] : NULL;
 }
 
 struct intake_offer *intake_offer_find(const struct intake *self, uint64_t number) {
   uint32_t index = pd_map_get(&self->offer_of, number);
+  pd_assert(index == PD_NONE || self->offers[index].number == number);
   return index != PD_NONE ? &self->offers[index] : NULL;
 }
 
@@ -25,6 +27,7 @@ struct intake_slot *intake_slot_of(const struct intake *self, const struct intak
 /* The slot of an order, NULL if either is not there. */
 static struct intake_slot *find_slot(const struct intake *self, struct intake_order *order,
                                      uint32_t number) {
+  pd_assert(order == NULL || order->need >= 1);
   if (order == NULL || number < 1 || number > order->need) return NULL;
   return intake_slot_of(self, order, number);
 }
@@ -49,12 +52,14 @@ enum pd_order_state intake_state_of(const struct intake_order *order) {
 
 static void refresh(struct intake_order *order) {
   enum pd_order_state next = intake_state_of(order);
+  pd_assert(!intake_is_final(next));
   pd_assert(intake_step_allowed(order->state, next));
   order->state = (uint8_t)next;
 }
 
 static void move_slot(struct intake_order *order, struct intake_slot *slot,
                       enum intake_slot_state state) {
+  pd_assert(state < INTAKE_SLOT_STATES && order->number != 0);
   pd_assert(order->slots[slot->state] > 0);
   order->slots[slot->state]--;
   order->slots[state]++;
@@ -63,10 +68,13 @@ static void move_slot(struct intake_order *order, struct intake_slot *slot,
 
 /* A booking is over; after order_served nobody else is expected in its place. */
 static void vacate(struct intake_order *order, struct intake_slot *slot) {
+  pd_assert(slot->state == INTAKE_SLOT_BOOKED);
   move_slot(order, slot, order->served ? INTAKE_SLOT_DROPPED : INTAKE_SLOT_FREE);
 }
 
 static uint32_t take_slots(struct intake *self, uint32_t need) {
+  pd_assert(need >= 1);
+  pd_assert(pd_pool_free(&self->slot_pool) >= need);
   uint32_t first = PD_NONE;
   for (uint32_t number = need; number > 0; number--) {
     uint32_t at = pd_pool_take(&self->slot_pool);
@@ -88,12 +96,13 @@ void intake_apply_placed(struct intake *self, const struct pd_order_placed *body
       .need = (uint8_t)body->need,
       .state = PD_ORDER_STATE_OPEN,
   };
+  pd_assert(self->orders[at].requester != PD_NONE);
   pd_map_put(&self->order_of, body->order, at);
 }
 
 void intake_apply_answered(struct intake *self, const struct pd_offer_answered *body) {
   struct intake_offer *offer = intake_offer_find(self, body->offer);
-  pd_assert(offer != NULL);
+  pd_assert(offer != NULL && !offer->answered && offer->order == body->order);
   offer->answered = 1;
 }
 
@@ -114,6 +123,7 @@ void intake_apply_started(struct intake *self, const struct pd_service_started *
   slot->started_ms = time_ms;
   order->served = 0;
   refresh(order);
+  pd_assert(order->state == PD_ORDER_STATE_SERVING);
 }
 
 void intake_apply_finished(struct intake *self, const struct pd_service_finished *body) {
@@ -121,6 +131,7 @@ void intake_apply_finished(struct intake *self, const struct pd_service_finished
   struct intake_slot *slot = find_slot(self, order, body->slot);
   pd_assert(slot != NULL && slot->state == INTAKE_SLOT_STARTED);
   move_slot(order, slot, INTAKE_SLOT_FINISHED);
+  pd_assert(body->minutes >= 1 && body->minutes <= UINT16_MAX);
   slot->minutes = (uint16_t)body->minutes;
   refresh(order);
 }
@@ -136,6 +147,7 @@ void intake_apply_served(struct intake *self, const struct pd_order_served *body
   }
   order->served = 1;
   refresh(order);
+  pd_assert(expected(order) == 0 && order->slots[INTAKE_SLOT_FREE] == 0);
 }
 
 void intake_apply_confirmed(struct intake *self, const struct pd_service_confirmed *body) {
@@ -165,6 +177,7 @@ void intake_apply_closed(struct intake *self, const struct pd_order_closed *body
   self->orders[at] = (struct intake_order){0};
   pd_pool_give(&self->order_pool, at);
   pd_map_remove(&self->order_of, body->order);
+  pd_assert(*self->order_of.count == *self->order_pool.taken);
 }
 
 /* ---- what matching says; it may be about an order that has ended meanwhile ---- */
@@ -179,6 +192,7 @@ void intake_apply_offer_made(struct intake *self, const struct pd_offer_made *bo
   self->offers[at] =
       (struct intake_offer){.number = body->offer, .order = body->order, .volunteer = volunteer};
   pd_map_put(&self->offer_of, body->offer, at);
+  pd_assert(*self->offer_of.count == *self->offer_pool.taken);
 }
 
 static void end_offer(struct intake *self, uint64_t number) {
@@ -194,7 +208,8 @@ void intake_apply_offer_closed(struct intake *self, const struct pd_offer_closed
   end_offer(self, body->offer);
 }
 
-/* A slot that was dropped, because the order was served before this reached us, is booked after all. */
+/* A slot that was dropped, because the order was served before this reached us, is booked after
+ * all. */
 void intake_apply_filled(struct intake *self, const struct pd_slot_filled *body) {
   end_offer(self, body->offer);
   struct intake_order *order = intake_order_find(self, body->order);
@@ -207,7 +222,8 @@ void intake_apply_filled(struct intake *self, const struct pd_slot_filled *body)
   refresh(order);
 }
 
-/* The booking of a helper who has started meanwhile stands: only the free helper can be replaced. */
+/* The booking of a helper who has started meanwhile stands: only the free helper can be replaced.
+ */
 void intake_apply_reopened(struct intake *self, const struct pd_slot_reopened *body) {
   struct intake_order *order = intake_order_find(self, body->order);
   struct intake_slot *slot = find_slot(self, order, body->slot);
@@ -220,6 +236,7 @@ void intake_apply_reopened(struct intake *self, const struct pd_slot_reopened *b
 /* ---- what follows ---- */
 
 void intake_close(uint64_t number, enum pd_order_state state, struct pd_outbox *out) {
+  pd_assert(number > 0);
   pd_assert(intake_is_final(state));
   struct pd_order_closed said = PD_ORDER_CLOSED_INIT;
   said.order = number;
@@ -241,9 +258,12 @@ void intake_settle(struct intake *self, uint64_t number, struct pd_outbox *out) 
     intake_close(number, PD_ORDER_STATE_COMPLETED, out);
 }
 
-/* The latest start has passed: without a helper the order has failed; with some it may still go on. */
+/* The latest start has passed: without a helper the order has failed; with some it may still go on.
+ */
 static void expire_staffing(const struct intake_order *order, struct pd_outbox *out) {
+  pd_assert(order->number != 0);
   bool nobody = expected(order) == 0 && done(order) == 0;
+  pd_assert(!nobody || order->state == PD_ORDER_STATE_OPEN);
   if (nobody) intake_close(order->number, PD_ORDER_STATE_UNFILLED, out);
 }
 
@@ -251,6 +271,7 @@ static void expire_staffing(const struct intake_order *order, struct pd_outbox *
 static void expire_service(struct intake *self, const struct intake_order *order,
                            struct pd_outbox *out) {
   uint64_t number = order->number;
+  pd_assert(number != 0);
   if (order->served) return;
   if (done(order) > 0) {
     say_served(number, out);
@@ -258,13 +279,16 @@ static void expire_service(struct intake *self, const struct intake_order *order
     return;
   }
   bool started = order->slots[INTAKE_SLOT_STARTED] > 0;
+  pd_assert(started == (order->state == PD_ORDER_STATE_SERVING));
   intake_close(number, started ? PD_ORDER_STATE_UNCONFIRMED : PD_ORDER_STATE_UNFILLED, out);
 }
 
-/* Nobody confirmed the rest, or nobody rated: the order ends as far as it came.  A helper who came late and never
- * finished must not keep it open, so the state does not matter, only that somebody has served. */
+/* Nobody confirmed the rest, or nobody rated: the order ends as far as it came.  A helper who came
+ * late and never finished must not keep it open, so the state does not matter, only that somebody
+ * has served. */
 static void expire_rest(const struct intake_order *order, struct pd_outbox *out) {
   if (done(order) == 0) return;
+  pd_assert(order->state >= PD_ORDER_STATE_SERVING);
   bool confirmed = order->slots[INTAKE_SLOT_CONFIRMED] > 0;
   intake_close(order->number, confirmed ? PD_ORDER_STATE_COMPLETED : PD_ORDER_STATE_UNCONFIRMED,
                out);
@@ -287,6 +311,7 @@ void intake_decide_event(struct intake *self, const struct pd_event *event, stru
 }
 
 void intake_cancel_all(struct intake *self, uint32_t requester, struct pd_outbox *out) {
+  pd_assert(requester < self->facts->persons);
   for (uint32_t at = 0; at < self->limits.orders; at++) {
     const struct intake_order *order = &self->orders[at];
     if (order->number == 0 || order->requester != requester) continue;

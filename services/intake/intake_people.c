@@ -44,6 +44,7 @@ static const struct contact_names resident_names = {
 static bool check_contact(const struct intake_call *call, const struct contact_names *names,
                           const char *name, const char *phone, size_t phone_least,
                           const char *address) {
+  pd_assert(name != NULL && phone != NULL && address != NULL);
   return intake_check_text(call, name, 1, PERSON_NAME_MAX, INTAKE_NO_NAME, names->name) &&
          intake_check_text(call, phone, phone_least, PHONE_MAX, INTAKE_NO_PHONE, names->phone) &&
          intake_require(call, phone[strspn(phone, "0123456789 +-")] == 0, INTAKE_NO_PHONE_CHARS,
@@ -53,6 +54,7 @@ static bool check_contact(const struct intake_call *call, const struct contact_n
 
 static bool check_available(const struct intake_call *call,
                             const struct pd_register_volunteer *body) {
+  pd_assert(body->n_available == 0 || body->available != NULL);
   bool right = body->n_available == 7;
   for (size_t day = 0; right && day < 7; day++) right = body->available[day] >> 24 == 0;
   return intake_require(call, right, INTAKE_NO_AVAILABLE, NULL);
@@ -82,6 +84,7 @@ static struct pd_cell cell_of(struct pd_lonlat place) {
 }
 
 bool intake_register_volunteer(struct intake_call *call) {
+  pd_assert(call->command->body_case == PD_COMMAND_REGISTER_VOLUNTEER);
   const struct pd_register_volunteer *body = call->command->register_volunteer;
   struct pd_lonlat home = {0};
   if (!check_volunteer(call, body, &home)) return false;
@@ -102,11 +105,14 @@ bool intake_register_volunteer(struct intake_call *call) {
   said.emergency = body->emergency;
   said.contact = call->request->contact;
   said.home = call->request->place;
+  pd_assert(said.site != 0);
   pd_emit_volunteer_registered(call->out, &said);
+  pd_assert(intake_knows_person(call->self, &call->request->fresh));
   return true;
 }
 
 bool intake_register_resident(struct intake_call *call) {
+  pd_assert(call->command->body_case == PD_COMMAND_REGISTER_RESIDENT);
   const struct pd_register_resident *body = call->command->register_resident;
   struct pd_lonlat home = {0};
   if (!check_contact(call, &resident_names, body->name, body->phone, 0, body->address))
@@ -124,11 +130,14 @@ bool intake_register_resident(struct intake_call *call) {
   said.contact = call->request->contact;
   said.home = call->request->place;
   pd_emit_resident_registered(call->out, &said);
+  pd_assert(intake_knows_person(call->self, &call->request->fresh));
   return true;
 }
 
-/* A volunteer who has not left, and who says so himself at the volunteer's door; his flags are left in *flags. */
+/* A volunteer who has not left, and who says so himself at the volunteer's door; his flags are left
+ * in *flags. */
 static bool check_active(const struct intake_call *call, ProtobufCBinaryData id, unsigned *flags) {
+  pd_assert(call->rule->person != NULL);
   const char *field = call->rule->person;
   uint32_t index = PD_NONE;
   if (!intake_check_person(call, id, field, &index)) return false;
@@ -139,6 +148,7 @@ static bool check_active(const struct intake_call *call, ProtobufCBinaryData id,
 }
 
 bool intake_pause_volunteer(struct intake_call *call) {
+  pd_assert(call->command->body_case == PD_COMMAND_PAUSE_VOLUNTEER);
   struct pd_volunteer_paused said = PD_VOLUNTEER_PAUSED_INIT;
   said.person = call->command->pause_volunteer->person;
   unsigned flags = 0;
@@ -150,6 +160,7 @@ bool intake_pause_volunteer(struct intake_call *call) {
 }
 
 bool intake_resume_volunteer(struct intake_call *call) {
+  pd_assert(call->command->body_case == PD_COMMAND_RESUME_VOLUNTEER);
   struct pd_volunteer_resumed said = PD_VOLUNTEER_RESUMED_INIT;
   said.person = call->command->resume_volunteer->person;
   unsigned flags = 0;
@@ -161,6 +172,7 @@ bool intake_resume_volunteer(struct intake_call *call) {
 }
 
 bool intake_exit_volunteer(struct intake_call *call) {
+  pd_assert(call->command->body_case == PD_COMMAND_EXIT_VOLUNTEER);
   struct pd_volunteer_exited said = PD_VOLUNTEER_EXITED_INIT;
   said.person = call->command->exit_volunteer->person;
   unsigned flags = 0;
@@ -170,6 +182,7 @@ bool intake_exit_volunteer(struct intake_call *call) {
 }
 
 bool intake_erase_person(struct intake_call *call) {
+  pd_assert(call->command->body_case == PD_COMMAND_ERASE_PERSON);
   struct pd_person_erased said = PD_PERSON_ERASED_INIT;
   said.person = call->command->erase_person->person;
   uint32_t index = PD_NONE;

@@ -2,8 +2,8 @@
 
 #include "common/base/err.h"
 
-#define ROW(what, number, where, must, then, say)                                                  \
-  [INTAKE_NO_##                                                                                    \
+#define ROW(what, number, where, must, then, say) \
+  [INTAKE_NO_##                                   \
       what] = {.code = PD_CODE_##number, .field = where, .rule = must, .next = then, .zh = say}
 
 /* The check that refuses names the field: several commands share the rule. */

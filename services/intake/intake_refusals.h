@@ -1,7 +1,8 @@
 /* intake_refusals - everything that intake can refuse, and the words for it.
  *
- * One row for each rule: the code, the field (NULL where several commands share the rule: then the check names it), the rule
- * and the next step in English, and one sentence in Chinese for a person to read.
+ * One row for each rule: the code, the field (NULL where several commands share the rule: then the
+ * check names it), the rule and the next step in English, and one sentence in Chinese for a person
+ * to read.
  */
 #ifndef INTAKE_REFUSALS_H
 #define INTAKE_REFUSALS_H

@@ -8,11 +8,13 @@
 /* Copy a ref, which may fill its place to the last byte. */
 static void keep_ref(char kept[INTAKE_REF_MAX], const char *ref) {
   size_t length = strnlen(ref, INTAKE_REF_MAX);
+  pd_assert(ref[0] != 0);
   memset(kept, 0, INTAKE_REF_MAX);
   memcpy(kept, ref, length);
 }
 
 static bool same_ref(const char kept[INTAKE_REF_MAX], const char *ref) {
+  pd_assert(ref != NULL);
   return strncmp(kept, ref, INTAKE_REF_MAX) == 0 &&
          strnlen(ref, INTAKE_REF_MAX + 1) <= INTAKE_REF_MAX;
 }
@@ -33,6 +35,7 @@ uint32_t intake_team_number(const struct intake *self, const char *ref) {
 
 /* The level whose sites are in charge of places. */
 static uint32_t catchment_level(const struct intake_facts *facts) {
+  pd_assert(facts->sites_of[PD_SITE_LEVEL_CENTER] <= 1);
   if (facts->sites_of[PD_SITE_LEVEL_STATION] > 0) return PD_SITE_LEVEL_STATION;
   if (facts->sites_of[PD_SITE_LEVEL_INSTITUTE] > 0) return PD_SITE_LEVEL_INSTITUTE;
   return PD_SITE_LEVEL_CENTER;
@@ -51,6 +54,7 @@ uint32_t intake_site_near(const struct intake *self, struct pd_lonlat place) {
     least = square;
     nearest = i + 1;
   }
+  pd_assert(nearest != 0 || self->facts->sites_of[level] == 0);
   return nearest;
 }
 
@@ -78,6 +82,7 @@ void intake_apply_team(struct intake *self, const struct pd_team_registered *bod
 }
 
 uint32_t intake_membership(const struct intake_person *person, uint32_t team) {
+  pd_assert(person->joined <= INTAKE_TEAMS_EACH);
   for (uint32_t i = 0; i < person->joined; i++) {
     if (person->teams[i] == team) return i;
   }
@@ -111,6 +116,7 @@ void intake_apply_person(struct intake *self, ProtobufCBinaryData id,
 void intake_apply_flags(struct intake *self, ProtobufCBinaryData id, unsigned set, unsigned clear) {
   uint32_t index = intake_person_index(self, id);
   pd_assert(index != PD_NONE);
+  pd_assert((set & clear) == 0 && index < self->facts->persons);
   struct intake_person *person = &self->persons[index];
   person->flags = (uint8_t)((person->flags & ~clear) | set);
 }
@@ -118,10 +124,12 @@ void intake_apply_flags(struct intake *self, ProtobufCBinaryData id, unsigned se
 bool intake_knows_person(const void *self, const struct pd_id *person) {
   const struct intake *intake = self;
   uint32_t index = pd_idmap_get(&intake->person_of, person);
+  pd_assert(index == PD_NONE || index < intake->facts->persons);
   return index != PD_NONE && (intake->persons[index].flags & INTAKE_ERASED) == 0;
 }
 
 bool intake_next_erased(const void *self, uint32_t *cursor, struct pd_id *person) {
+  pd_assert(cursor != NULL && person != NULL);
   const struct intake *intake = self;
   while (*cursor < intake->facts->persons) {
     const struct intake_person *found = &intake->persons[(*cursor)++];

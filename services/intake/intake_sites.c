@@ -11,6 +11,7 @@
 
 static bool check_parent(const struct intake_call *call, const struct pd_register_site *body,
                          uint32_t *parent) {
+  pd_assert(parent != NULL && body->level <= PD_SITE_LEVEL_POST);
   bool center = body->level == PD_SITE_LEVEL_CENTER, named = body->parent_ref[0] != 0;
   *parent = 0;
   if (center) return intake_require(call, !named, INTAKE_NO_SITE_PARENT_CENTER, NULL);
@@ -26,6 +27,7 @@ static bool check_parent(const struct intake_call *call, const struct pd_registe
 
 /* 12 digits of this district; the centre's own end in zeros. */
 static bool check_code(const struct intake_call *call, const struct pd_register_site *body) {
+  pd_assert(body->code != NULL);
   if (body->code[0] == 0) return true;
   bool valid = pd_code12_valid(body->code, call->self->shard.code);
   return intake_require(call, valid, INTAKE_NO_SITE_CODE, NULL);
@@ -33,6 +35,7 @@ static bool check_code(const struct intake_call *call, const struct pd_register_
 
 static bool check_site_place(const struct intake_call *call, const struct pd_register_site *body,
                              struct pd_lonlat *place) {
+  pd_assert(place != NULL);
   static const struct intake_point_names names = {
       .point = "register_site.point",
       .datum = "register_site.point.datum",
@@ -66,6 +69,7 @@ static bool check_site(const struct intake_call *call, const struct pd_register_
 }
 
 bool intake_register_site(struct intake_call *call) {
+  pd_assert(call->command->body_case == PD_COMMAND_REGISTER_SITE);
   const struct pd_register_site *body = call->command->register_site;
   uint32_t parent = 0;
   struct pd_lonlat place = {0};
@@ -80,10 +84,13 @@ bool intake_register_site(struct intake_call *call) {
   said.lon_e7 = place.lon_e7;
   said.lat_e7 = place.lat_e7;
   pd_emit_site_registered(call->out, &said);
+  pd_assert(call->self->facts->sites == said.site);
+  pd_assert(intake_site_number(call->self, body->ref) == said.site);
   return true;
 }
 
 bool intake_register_team(struct intake_call *call) {
+  pd_assert(call->command->body_case == PD_COMMAND_REGISTER_TEAM);
   const struct pd_register_team *body = call->command->register_team;
   struct intake *self = call->self;
   bool right =
@@ -104,11 +111,14 @@ bool intake_register_team(struct intake_call *call) {
   said.name = body->name;
   said.branch = body->branch;
   pd_emit_team_registered(call->out, &said);
+  pd_assert(call->self->facts->teams == said.team);
   return true;
 }
 
 static bool check_member(const struct intake_call *call, uint32_t index, uint32_t team) {
   const struct intake_person *person = &call->self->persons[index];
+  pd_assert(index < call->self->facts->persons && team >= 1);
+  pd_assert(person->joined <= INTAKE_TEAMS_EACH);
   const char *field = call->rule->person;
   return intake_require(call, (person->flags & INTAKE_VOLUNTEER) != 0, INTAKE_NO_VOLUNTEER,
                         field) &&
@@ -119,6 +129,7 @@ static bool check_member(const struct intake_call *call, uint32_t index, uint32_
 }
 
 bool intake_join_team(struct intake_call *call) {
+  pd_assert(call->command->body_case == PD_COMMAND_JOIN_TEAM);
   const struct pd_join_team *body = call->command->join_team;
   uint32_t index = PD_NONE;
   if (!intake_check_text(call, body->team_ref, 1, INTAKE_REF_MAX, INTAKE_NO_JOIN_TEXT, NULL) ||
@@ -131,5 +142,6 @@ bool intake_join_team(struct intake_call *call) {
   said.person = body->person;
   said.leader = body->leader;
   pd_emit_team_joined(call->out, &said);
+  pd_assert(intake_membership(&call->self->persons[index], said.team) < INTAKE_TEAMS_EACH);
   return true;
 }

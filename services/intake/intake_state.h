@@ -1,12 +1,14 @@
 /* intake_state - what intake remembers, for its own files only.
  *
- * The handle holds pointers and limits; everything behind pd_arena_begin_image() is tables without pointers.  People,
- * sites and teams are never removed, so their index is as good as a pointer: person p stands in persons[p], site n in
- * sites[n - 1].  An order's slots are a chain in number order, taken from one pool when the order is placed.
+ * The handle holds pointers and limits; everything behind pd_arena_begin_image() is tables without
+ * pointers.  People, sites and teams are never removed, so their index is as good as a pointer:
+ * person p stands in persons[p], site n in sites[n - 1].  An order's slots are a chain in number
+ * order, taken from one pool when the order is placed.
  *
- * Files in reading order: intake_core.c (init, the two switches, check), intake_check.c (rules that several commands
- * share), intake_refusals.c (what a refused client reads), intake_registry.c, intake_orders.c (what happened to orders),
- * intake_commands.c (what may happen to them), intake_moves.h, intake_keys.c.
+ * Files in reading order: intake_core.c (init, the two switches, check), intake_check.c (rules that
+ * several commands share), intake_refusals.c (what a refused client reads), intake_registry.c,
+ * intake_orders.c (what happened to orders), intake_commands.c (what may happen to them),
+ * intake_moves.h, intake_keys.c.
  */
 #ifndef INTAKE_STATE_H
 #define INTAKE_STATE_H
@@ -140,7 +142,8 @@ void intake_keys_apply(struct intake *self, const struct pd_event *event);
 /* The entry of a key, or NULL. */
 const struct intake_key *intake_keys_find(const struct intake *self, const struct pd_id *key);
 
-/* Grant the command whose first event was just emitted, with the answer that a repetition will get. */
+/* Grant the command whose first event was just emitted, with the answer that a repetition will get.
+ */
 void intake_keys_grant(const struct intake *self, struct pd_outbox *out);
 
 /* ---- intake_registry.c: sites, teams, people ---- */
@@ -152,16 +155,21 @@ uint32_t intake_person_index(const struct intake *self, ProtobufCBinaryData id);
 uint32_t intake_site_number(const struct intake *self, const char *ref);
 uint32_t intake_team_number(const struct intake *self, const char *ref);
 
-/* The site in charge of a place: the nearest station; without stations the nearest institute, else the centre; 0 if none.
- * Nearest on the plane that touches the earth at the place (error under 0.1 % within 50 km); of equals the first. */
+/* The site in charge of a place: the nearest station; without stations the nearest institute, else
+ * the centre; 0 if none.  Nearest on the plane that touches the earth at the place: within 50 km
+ * the distances are wrong by less than 0.1 %.  Of equals the first. */
 uint32_t intake_site_near(const struct intake *self, struct pd_lonlat place);
 
 /* Place in teams[] of a membership, INTAKE_TEAMS_EACH if there is none. */
 uint32_t intake_membership(const struct intake_person *person, uint32_t team);
 
+/* Fold what intake itself said of the registry.  The event was checked before it was said, so a
+ * number out of turn or an unknown person is a broken promise. */
 void intake_apply_site(struct intake *self, const struct pd_site_registered *body);
 void intake_apply_team(struct intake *self, const struct pd_team_registered *body);
 void intake_apply_joined(struct intake *self, const struct pd_team_joined *body);
+
+/* Fold a new person of this kind, and flags set and cleared of one who is known. */
 void intake_apply_person(struct intake *self, ProtobufCBinaryData id, enum intake_person_flag kind);
 void intake_apply_flags(struct intake *self, ProtobufCBinaryData id, unsigned set, unsigned clear);
 
@@ -180,6 +188,8 @@ struct intake_slot *intake_slot_of(const struct intake *self, const struct intak
 /* The state that follows from the slots. */
 enum pd_order_state intake_state_of(const struct intake_order *order);
 
+/* Fold what intake itself said of an order: the order, and its slot in the state that the event
+ * needs, are there.  time_ms: of the event. */
 void intake_apply_placed(struct intake *self, const struct pd_order_placed *body);
 void intake_apply_answered(struct intake *self, const struct pd_offer_answered *body);
 void intake_apply_withdrew(struct intake *self, const struct pd_volunteer_withdrew *body);
@@ -190,6 +200,9 @@ void intake_apply_served(struct intake *self, const struct pd_order_served *body
 void intake_apply_confirmed(struct intake *self, const struct pd_service_confirmed *body);
 void intake_apply_rated(struct intake *self, const struct pd_order_rated *body);
 void intake_apply_closed(struct intake *self, const struct pd_order_closed *body);
+
+/* Fold what matching said; what is about an order, slot, offer or person that is not (or no longer)
+ * there changes nothing. */
 void intake_apply_offer_made(struct intake *self, const struct pd_offer_made *body);
 void intake_apply_offer_closed(struct intake *self, const struct pd_offer_closed *body);
 void intake_apply_filled(struct intake *self, const struct pd_slot_filled *body);
@@ -198,7 +211,8 @@ void intake_apply_reopened(struct intake *self, const struct pd_slot_reopened *b
 /* Answer what another log said about an order. */
 void intake_decide_event(struct intake *self, const struct pd_event *event, struct pd_outbox *out);
 
-/* Say what now follows for an order: order_served when nobody is expected any more, the end when all is done. */
+/* Say what now follows for an order: order_served when nobody is expected any more, the end when
+ * all is done. */
 void intake_settle(struct intake *self, uint64_t number, struct pd_outbox *out);
 
 /* Say the last event of an order. */

@@ -1,4 +1,5 @@
-/* core_harness - drive one service's core from a test: hand it inputs, read what it says, replay it.
+/* core_harness - drive one service's core from a test: hand it inputs, read what it says, replay
+ * it.
  *
  *     static struct core_harness h;
  *

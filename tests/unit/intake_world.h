@@ -1,8 +1,9 @@
-/* intake_world - a small district to try intake's commands in; given_ sets up, when_ says a command or lets another log say a
- * fact, expect_ looks.
+/* intake_world - a small district to try intake's commands in; given_ sets up, when_ says a command
+ * or lets another log say a fact, expect_ looks.
  *
- * Numbers stand for people: person 7 is core_id(7).  Sites: S0 centre, S1 institute, S2 station in the west, S3 station in
- * the east, S4 post below S3.  Every body made by a_... is valid, so a test changes one field and sees what happens.
+ * Numbers stand for people: person 7 is core_id(7).  Sites: S0 centre, S1 institute, S2 station in
+ * the west, S3 station in the east, S4 post below S3.  Every body made by a_... is valid, so a test
+ * changes one field and sees what happens.
  */
 #ifndef PD_TESTS_INTAKE_WORLD_H
 #define PD_TESTS_INTAKE_WORLD_H
@@ -20,7 +21,8 @@
 
 extern struct core_harness h;
 
-/* Said with the next command; every command takes a new key and body hash unless they are set here (0: new). */
+/* Said with the next command; every command takes a new key and body hash unless they are set here
+ * (0: new). */
 struct intake_said {
   enum pd_role role;
   uint64_t actor; /* 0: none */

@@ -22,12 +22,12 @@ static void given_people(void) {
 }
 
 /* Change one field of a valid body and look at the refusal. */
-#define REFUSED(kind, make, change, code, field)                                                   \
-  do {                                                                                             \
-    make;                                                                                          \
-    change;                                                                                        \
-    when_said(PD_COMMAND_##kind, &body);                                                           \
-    expect_refused(PD_CODE_##code, field);                                                         \
+#define REFUSED(kind, make, change, code, field) \
+  do {                                           \
+    make;                                        \
+    change;                                      \
+    when_said(PD_COMMAND_##kind, &body);         \
+    expect_refused(PD_CODE_##code, field);       \
   } while (0)
 
 Test(intake_refusals, every_refusal_has_its_words) {
@@ -202,9 +202,9 @@ Test(intake_refusals, at_their_own_door_people_speak_for_themselves_only) {
 Test(intake_refusals, a_site_that_breaks_a_rule) {
   given_district();
   struct pd_point point = a_point(MID_LON, MID_LAT);
-#define SITE(change, code, field)                                                                  \
-  REFUSED(REGISTER_SITE,                                                                           \
-          struct pd_register_site body = a_site("S9", PD_SITE_LEVEL_STATION, "S1", &point);        \
+#define SITE(change, code, field)                                                           \
+  REFUSED(REGISTER_SITE,                                                                    \
+          struct pd_register_site body = a_site("S9", PD_SITE_LEVEL_STATION, "S1", &point); \
           point = a_point(MID_LON, MID_LAT), change, code, field)
   SITE(body.level = 0, FIELD, "register_site.level");
   SITE(body.level = 5, FIELD, "register_site.level");
@@ -246,7 +246,7 @@ Test(intake_refusals, a_team_that_breaks_a_rule) {
   struct pd_register_team first = a_team("T1", "S2");
   when_said(PD_COMMAND_REGISTER_TEAM, &first);
   core_skip(&h);
-#define TEAM(change, code, field)                                                                  \
+#define TEAM(change, code, field) \
   REFUSED(REGISTER_TEAM, struct pd_register_team body = a_team("T2", "S2"), change, code, field)
   TEAM(body.ref = (char *)"", FIELD, "register_team.ref");
   TEAM(body.ref = (char *)LONG_33, FIELD, "register_team.ref");
@@ -272,7 +272,7 @@ Test(intake_refusals, a_membership_that_breaks_a_rule) {
   struct pd_register_team team = a_team("T1", "S2");
   when_said(PD_COMMAND_REGISTER_TEAM, &team);
   core_skip(&h);
-#define JOIN(person, change, code, field)                                                          \
+#define JOIN(person, change, code, field) \
   REFUSED(JOIN_TEAM, struct pd_join_team body = a_join(person), change, code, field)
   JOIN(11, body.team_ref = (char *)"", FIELD, "join_team.team_ref");
   JOIN(11, body.team_ref = (char *)"T2", UNKNOWN, "join_team.team_ref");
@@ -292,8 +292,8 @@ Test(intake_refusals, a_volunteer_who_breaks_a_rule) {
   enum pd_skill unknown[] = {PD_SKILL_CLEAN, 27}, twice[] = {PD_SKILL_LAW, PD_SKILL_LAW},
                 many[33] = {0};
   uint32_t wide[7] = {1u << 24};
-#define VOLUNTEER(change, code, field)                                                             \
-  REFUSED(REGISTER_VOLUNTEER, struct pd_register_volunteer body = a_volunteer(), change, code,     \
+#define VOLUNTEER(change, code, field)                                                         \
+  REFUSED(REGISTER_VOLUNTEER, struct pd_register_volunteer body = a_volunteer(), change, code, \
           "register_volunteer." field)
   VOLUNTEER(body.name = (char *)"", FIELD, "name");
   VOLUNTEER(body.name = long_text(97), FIELD, "name");
@@ -325,8 +325,8 @@ Test(intake_refusals, a_volunteer_who_breaks_a_rule) {
 
 Test(intake_refusals, a_resident_who_breaks_a_rule) {
   given_district();
-#define RESIDENT(change, code, field)                                                              \
-  REFUSED(REGISTER_RESIDENT, struct pd_register_resident body = a_resident(), change, code,        \
+#define RESIDENT(change, code, field)                                                       \
+  REFUSED(REGISTER_RESIDENT, struct pd_register_resident body = a_resident(), change, code, \
           "register_resident." field)
   RESIDENT(body.name = (char *)"", FIELD, "name");
   RESIDENT(body.name = long_text(97), FIELD, "name");
@@ -354,14 +354,14 @@ Test(intake_refusals, an_id_that_is_taken_asks_to_try_again) {
 
 Test(intake_refusals, people_who_are_not_there) {
   given_people();
-#define PERSON(kind, type, init, field)                                                            \
-  do {                                                                                             \
-    struct type body = init;                                                                       \
-    when_said(PD_COMMAND_##kind, &body);                                                           \
-    expect_refused(PD_CODE_FIELD, field);                                                          \
-    body.person = core_bytes(99);                                                                  \
-    when_said(PD_COMMAND_##kind, &body);                                                           \
-    expect_refused(PD_CODE_UNKNOWN, field);                                                        \
+#define PERSON(kind, type, init, field)     \
+  do {                                      \
+    struct type body = init;                \
+    when_said(PD_COMMAND_##kind, &body);    \
+    expect_refused(PD_CODE_FIELD, field);   \
+    body.person = core_bytes(99);           \
+    when_said(PD_COMMAND_##kind, &body);    \
+    expect_refused(PD_CODE_UNKNOWN, field); \
   } while (0)
   PERSON(PAUSE_VOLUNTEER, pd_pause_volunteer, PD_PAUSE_VOLUNTEER_INIT, "pause_volunteer.person");
   PERSON(RESUME_VOLUNTEER, pd_resume_volunteer, PD_RESUME_VOLUNTEER_INIT,
@@ -379,8 +379,8 @@ Test(intake_refusals, an_order_that_breaks_a_rule) {
   given_people();
   enum pd_skill twice[] = {PD_SKILL_LAW, PD_SKILL_LAW}, many[9] = {0},
                 none[] = {PD_SKILL_UNSPECIFIED};
-#define ORDER(change, code, field)                                                                 \
-  REFUSED(PLACE_ORDER, struct pd_place_order body = an_order(1, 1), change, code,                  \
+#define ORDER(change, code, field)                                                \
+  REFUSED(PLACE_ORDER, struct pd_place_order body = an_order(1, 1), change, code, \
           "place_order." field)
   ORDER(body.requester.len = 0, FIELD, "requester");
   ORDER(body.requester = core_bytes(99), UNKNOWN, "requester");
