@@ -73,16 +73,15 @@ enum voice {
 };
 
 static const enum voice voices[] = {
-    [PD_TEMPLATE_OFFER] = VOICE_LIVE,          [PD_TEMPLATE_OFFER_WITHDRAWN] = VOICE_LIVE,
-    [PD_TEMPLATE_BOOKED] = VOICE_LIVE,         [PD_TEMPLATE_HELP_FOUND] = VOICE_ANY,
-    [PD_TEMPLATE_HELPER_LOST] = VOICE_LIVE,    [PD_TEMPLATE_START_REMINDER] = VOICE_ANY,
+    [PD_TEMPLATE_OFFER] = VOICE_LIVE,           [PD_TEMPLATE_OFFER_WITHDRAWN] = VOICE_LIVE,
+    [PD_TEMPLATE_BOOKED] = VOICE_LIVE,          [PD_TEMPLATE_HELP_FOUND] = VOICE_ANY,
+    [PD_TEMPLATE_HELPER_LOST] = VOICE_LIVE,     [PD_TEMPLATE_START_REMINDER] = VOICE_ANY,
     [PD_TEMPLATE_FINISH_REMINDER] = VOICE_LIVE, [PD_TEMPLATE_ESCALATED] = VOICE_LIVE,
-    [PD_TEMPLATE_CANCELLED] = VOICE_LIVE,      [PD_TEMPLATE_HELD] = VOICE_DAY};
+    [PD_TEMPLATE_CANCELLED] = VOICE_LIVE,       [PD_TEMPLATE_HELD] = VOICE_DAY};
 
 static enum pending_lane lane_of(const struct notification_message *message) {
-  bool urgent =
-      message->urgency == PD_URGENCY_URGENT || message->urgency == PD_URGENCY_EMERGENCY;
-  pd_assert(message->template < sizeof voices / sizeof voices[0]);
+  bool urgent = message->urgency == PD_URGENCY_URGENT || message->urgency == PD_URGENCY_EMERGENCY;
+  pd_assert(message->template <sizeof voices / sizeof voices[0]);
   enum voice voice = voices[message->template];
   bool anytime = voice == VOICE_ANY || (voice == VOICE_LIVE && urgent);
   return anytime ? LANE_ANYTIME : LANE_DAY;
@@ -107,8 +106,8 @@ static bool is_quiet(const struct notification *self, int64_t now_ms) {
 static void *notification_init(struct pd_arena *arena, const struct pd_limits *limits,
                                const struct pd_shard *shard, const void *policy) {
   struct notification *self = pd_arena_alloc(arena, sizeof *self);
-  self->policy = policy != NULL ? *(const struct notification_policy *)policy
-                                : notification_policy_default;
+  self->policy =
+      policy != NULL ? *(const struct notification_policy *)policy : notification_policy_default;
   pd_assert(self->policy.quiet_from_min < DAY_MIN && self->policy.quiet_to_min < DAY_MIN);
   self->slots = limits->slots;
   self->zone_min = shard->zone_min;
@@ -244,14 +243,12 @@ static void on_order_placed(struct notification *self, const struct pd_event *ev
 
 static void on_service_started(struct notification *self, const struct pd_event *event) {
   uint32_t order = order_find(self, event->service_started->order);
-  if (order != 0)
-    overtake(self, order, PD_TEMPLATE_START_REMINDER, event->service_started->slot);
+  if (order != 0) overtake(self, order, PD_TEMPLATE_START_REMINDER, event->service_started->slot);
 }
 
 static void on_service_finished(struct notification *self, const struct pd_event *event) {
   uint32_t order = order_find(self, event->service_finished->order);
-  if (order != 0)
-    overtake(self, order, PD_TEMPLATE_FINISH_REMINDER, event->service_finished->slot);
+  if (order != 0) overtake(self, order, PD_TEMPLATE_FINISH_REMINDER, event->service_finished->slot);
 }
 
 static void on_order_served(struct notification *self, const struct pd_event *event) {
@@ -290,8 +287,7 @@ static void on_order_closed(struct notification *self, const struct pd_event *ev
     booking_free(self, &order->bookings);
   }
   overtake_all(self, at);
-  if (state == PD_ORDER_STATE_UNFILLED)
-    tell_requester(self, event, 0, PD_TEMPLATE_UNFILLED, at, 0);
+  if (state == PD_ORDER_STATE_UNFILLED) tell_requester(self, event, 0, PD_TEMPLATE_UNFILLED, at, 0);
   pd_assert(pd_map_remove(&self->order_ids, order->id));
   *order = (struct order){.id = 0};
   pd_pool_give(&self->order_pool, at - 1);
@@ -343,8 +339,7 @@ static void on_offer_closed(struct notification *self, const struct pd_event *ev
   if (overtake_offer(self, closed->offer)) return;
   bool tell = closed->reason == PD_REASON_FILLED || closed->reason == PD_REASON_ORDER_ENDED ||
               closed->reason == PD_REASON_OVERLAP || closed->reason == PD_REASON_CAPACITY;
-  if (tell)
-    tell_withdrawn(self, event, closed->order, closed->offer, PD_ID(closed->volunteer));
+  if (tell) tell_withdrawn(self, event, closed->order, closed->offer, PD_ID(closed->volunteer));
 }
 
 static void on_slot_filled(struct notification *self, const struct pd_event *event) {
@@ -536,15 +531,28 @@ static void notification_apply(void *state, const struct pd_event *event) {
     case PD_EVENT_MESSAGE_SUPPRESSED:
       on_done(self, event->message_suppressed->about, event->message_suppressed->part);
       break;
-    case PD_EVENT_EPOCH_BEGAN: case PD_EVENT_INPUTS_NOTED: case PD_EVENT_SITE_REGISTERED:
-    case PD_EVENT_TEAM_REGISTERED: case PD_EVENT_TEAM_JOINED: case PD_EVENT_VOLUNTEER_REGISTERED:
-    case PD_EVENT_VOLUNTEER_PAUSED: case PD_EVENT_VOLUNTEER_RESUMED:
-    case PD_EVENT_VOLUNTEER_EXITED: case PD_EVENT_RESIDENT_REGISTERED:
-    case PD_EVENT_ORDER_CANCELLED: case PD_EVENT_OFFER_ANSWERED: case PD_EVENT_VOLUNTEER_WITHDREW:
-    case PD_EVENT_ORDER_RATED: case PD_EVENT_HOLD_DECIDED: case PD_EVENT_WAVE_OPENED:
-    case PD_EVENT_ORDER_UNMATCHED: case PD_EVENT_WAVE_DUE: case PD_EVENT_ORDER_EXPIRED:
-    case PD_EVENT_NO_SHOW_NOTED: case PD_EVENT_NOT_SET: case PD_EVENT_CASE_SIZE:
-      break;
+    case PD_EVENT_EPOCH_BEGAN:
+    case PD_EVENT_INPUTS_NOTED:
+    case PD_EVENT_SITE_REGISTERED:
+    case PD_EVENT_TEAM_REGISTERED:
+    case PD_EVENT_TEAM_JOINED:
+    case PD_EVENT_VOLUNTEER_REGISTERED:
+    case PD_EVENT_VOLUNTEER_PAUSED:
+    case PD_EVENT_VOLUNTEER_RESUMED:
+    case PD_EVENT_VOLUNTEER_EXITED:
+    case PD_EVENT_RESIDENT_REGISTERED:
+    case PD_EVENT_ORDER_CANCELLED:
+    case PD_EVENT_OFFER_ANSWERED:
+    case PD_EVENT_VOLUNTEER_WITHDREW:
+    case PD_EVENT_ORDER_RATED:
+    case PD_EVENT_HOLD_DECIDED:
+    case PD_EVENT_WAVE_OPENED:
+    case PD_EVENT_ORDER_UNMATCHED:
+    case PD_EVENT_WAVE_DUE:
+    case PD_EVENT_ORDER_EXPIRED:
+    case PD_EVENT_NO_SHOW_NOTED:
+    case PD_EVENT_NOT_SET:
+    case PD_EVENT_CASE_SIZE: break;
   }
 }
 
@@ -612,8 +620,8 @@ static void emit_failed(const struct notification_message *message,
   pd_emit_message_failed(out, &body);
 }
 
-/* A result for a message that was suppressed meanwhile, or reported twice, changes nothing; nor does
- * an attempt that failed and will be followed by another. */
+/* A result for a message that was suppressed meanwhile, or reported twice, changes nothing; nor
+ * does an attempt that failed and will be followed by another. */
 static void decide_delivery(struct notification *self, const struct pd_delivery *delivery,
                             struct pd_outbox *out) {
   pd_assert(delivery->sink != NULL);
@@ -684,9 +692,8 @@ int64_t notification_wake(const struct notification *self, int64_t now_ms) {
 
 struct notification_counts notification_count(const struct notification *self) {
   const struct pending_facts *facts = self->pending.facts;
-  struct notification_counts counts = {.by_day = facts->lanes[LANE_DAY].count,
-                                       .created = facts->created,
-                                       .dropped = facts->dropped};
+  struct notification_counts counts = {
+      .by_day = facts->lanes[LANE_DAY].count, .created = facts->created, .dropped = facts->dropped};
   for (enum pending_lane lane = LANE_ANYTIME; lane < LANE_COUNT; lane++)
     counts.waiting += facts->lanes[lane].count;
   pd_assert(counts.waiting <= self->pending.pool.capacity);

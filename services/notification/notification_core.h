@@ -1,8 +1,8 @@
 /* notification_core - who hears what, and what still waits to be told.
  *
- * Every fact that somebody should hear of becomes one message per person concerned.  A message waits
- * in the state until it was delivered, given up or overtaken; so after a restart whatever waits is
- * handed out again, under the same id (log, seq, part): delivery is at least once.
+ * Every fact that somebody should hear of becomes one message per person concerned.  A message
+ * waits in the state until it was delivered, given up or overtaken; so after a restart whatever
+ * waits is handed out again, under the same id (log, seq, part): delivery is at least once.
  *
  *     facts in:     intake, matching, scheduling, points (see `enum Template` in event.proto)
  *     inputs:       PD_INPUT_DELIVERY, what a sink says of a message
@@ -24,10 +24,10 @@
  *     order_closed UNFILLED              requester UNFILLED
  *     order_closed CANCELLED             booked volunteers CANCELLED (slot - 1), if BOOKED went out
  *
- * Overtaken (message_suppressed STALE): an OFFER whose offer ended; what a closed order still had to
- * say; START_REMINDER once started, FINISH_REMINDER once finished, CONFIRM_… once all is confirmed,
- * ESCALATED once staffed; BOOKED, HELP_FOUND and reminders of a slot that was reopened.  An erased
- * person hears nothing more (message_suppressed ERASED).
+ * Overtaken (message_suppressed STALE): an OFFER whose offer ended; what a closed order still had
+ * to say; START_REMINDER once started, FINISH_REMINDER once finished, CONFIRM_… once all is
+ * confirmed, ESCALATED once staffed; BOOKED, HELP_FOUND and reminders of a slot that was reopened.
+ * An erased person hears nothing more (message_suppressed ERASED).
  *
  * Quiet hours (policy) are looked at when a message is about to go out, not when it is created: so
  * what failed in the evening does not ring at midnight either.
@@ -59,27 +59,27 @@ struct notification_policy {
 /* 22:00 to 7:00, switched off. */
 extern const struct notification_policy notification_policy_default;
 
-/* What is to be told, without words: templates.h makes the text.  Fields that a template does not use
- * are 0. */
+/* What is to be told, without words: templates.h makes the text.  Fields that a template does not
+ * use are 0. */
 struct notification_message {
-  struct pd_id person;       /* who hears it; zero when `site` hears it */
-  uint64_t seq;              /* with log and part: the message's id, for ever the same */
-  uint64_t order;            /* 0: about no order */
-  uint64_t subject;          /* the offer or the hold */
-  int64_t time_ms;           /* of the event it tells about */
-  int64_t start_ms;          /* of the service, or of the order's window */
+  struct pd_id person; /* who hears it; zero when `site` hears it */
+  uint64_t seq;        /* with log and part: the message's id, for ever the same */
+  uint64_t order;      /* 0: about no order */
+  uint64_t subject;    /* the offer or the hold */
+  int64_t time_ms;     /* of the event it tells about */
+  int64_t start_ms;    /* of the service, or of the order's window */
   int64_t end_ms;
-  int64_t until_ms;          /* answer or decision by */
-  int64_t minutes;           /* posted or held; STAR: the total; orders: expected length */
+  int64_t until_ms; /* answer or decision by */
+  int64_t minutes;  /* posted or held; STAR: the total; orders: expected length */
   int64_t points;
   enum pd_log log;
   uint32_t part;
   enum pd_template template;
   uint32_t site;
-  uint32_t slot;             /* 1 … need, or 0 */
+  uint32_t slot; /* 1 … need, or 0 */
   uint32_t need;
-  enum pd_order_kind kind;   /* 0: not known */
-  enum pd_urgency urgency;   /* 0: not known */
+  enum pd_order_kind kind; /* 0: not known */
+  enum pd_urgency urgency; /* 0: not known */
   uint32_t distance_m;
   uint32_t star;
 };
@@ -90,15 +90,16 @@ struct notification_cursor {
   uint32_t entry[2];
 };
 
-/* The next message that may go out at now_ms, in the order in which the facts came; false if there is
- * none behind the cursor.  Reading changes nothing: who is being delivered to is the reader's own
- * business, and a message is handed out again only to a cursor that starts anew.  O(1), but for a walk
- * over messages still under way when the newest of them was finished first.  A cursor outlives
- * deliveries and new facts, but not the state: after a rebuild start anew. */
+/* The next message that may go out at now_ms, in the order in which the facts came; false if there
+ * is none behind the cursor.  Reading changes nothing: who is being delivered to is the reader's
+ * own business, and a message is handed out again only to a cursor that starts anew.  O(1), but for
+ * a walk over messages still under way when the newest of them was finished first.  A cursor
+ * outlives deliveries and new facts, but not the state: after a rebuild start anew. */
 bool notification_next(const struct notification *self, int64_t now_ms,
                        struct notification_cursor *cursor, struct notification_message *message);
 
-/* When messages that wait for the end of the quiet hours may go out; PD_NEVER if none waits for it. */
+/* When messages that wait for the end of the quiet hours may go out; PD_NEVER if none waits for it.
+ */
 int64_t notification_wake(const struct notification *self, int64_t now_ms);
 
 /* For metrics. */

@@ -13,7 +13,8 @@ void pending_init(struct pending_table *table, struct pd_arena *arena, uint32_t 
   pd_map_init(&table->offers, arena, messages);
 }
 
-/* One word for (log, seq, part): a log has fewer than 2^53 events, an event fewer than 256 parts. */
+/* One word for (log, seq, part): a log has fewer than 2^53 events, an event fewer than 256 parts.
+ */
 static uint64_t id_key(enum pd_log log, uint64_t seq, uint32_t part) {
   return seq << 11 | (uint64_t)(part & 255) << 3 | ((uint64_t)log & 7);
 }

@@ -1,9 +1,9 @@
 /* pending - the messages that wait, for notification_core only.
  *
- * A table of messages, each in one lane (a queue in order of creation), found by its id, by its offer
- * while it is an OFFER, and through its order while that order can still overtake it.  Every operation
- * is O(1), but for the walk over one order's own messages.  Entries are numbered from 1: 0 is none, so
- * that zeroed memory is an empty table.
+ * A table of messages, each in one lane (a queue in order of creation), found by its id, by its
+ * offer while it is an OFFER, and through its order while that order can still overtake it.  Every
+ * operation is O(1), but for the walk over one order's own messages.  Entries are numbered from 1:
+ * 0 is none, so that zeroed memory is an empty table.
  */
 #ifndef NOTIFICATION_PENDING_H
 #define NOTIFICATION_PENDING_H
@@ -44,20 +44,20 @@ struct pending_facts {
 };
 
 struct pending_table {
-  struct pending *entries;     /* 1 … capacity */
-  uint32_t *orders;            /* first message of each order, 1 … */
+  struct pending *entries; /* 1 … capacity */
+  uint32_t *orders;        /* first message of each order, 1 … */
   struct pending_facts *facts;
   struct pd_pool pool;
-  struct pd_map ids;           /* (log, seq, part) -> entry */
-  struct pd_map offers;        /* offer -> entry of its OFFER */
+  struct pd_map ids;    /* (log, seq, part) -> entry */
+  struct pd_map offers; /* offer -> entry of its OFFER */
 };
 
 /* Take the tables out of the arena's image, for so many messages and orders. */
 void pending_init(struct pending_table *table, struct pd_arena *arena, uint32_t messages,
                   uint32_t orders);
 
-/* Add a message to the end of a lane and, unless order is 0, to that order's list.  Without room it is
- * counted as dropped; an id that waits already is ignored. */
+/* Add a message to the end of a lane and, unless order is 0, to that order's list.  Without room it
+ * is counted as dropped; an id that waits already is ignored. */
 void pending_add(struct pending_table *table, const struct notification_message *message,
                  enum pending_lane lane, uint32_t order);
 

@@ -39,7 +39,8 @@ static struct file_sink *of(struct sink *sink) { return (struct file_sink *)sink
 
 static size_t file_room(const struct sink *sink) {
   const struct file_sink *self = (const struct file_sink *)sink;
-  return self->attempts > 0 ? 0 : SINK_FILE_ROOM - self->count; /* a batch that failed stays as it is */
+  return self->attempts > 0 ? 0
+                            : SINK_FILE_ROOM - self->count; /* a batch that failed stays as it is */
 }
 
 static void append(struct file_sink *self, const char *text, size_t length) {
@@ -104,18 +105,21 @@ static void file_flush(struct sink *sink) {
   if (self->count == 0 || uv_hrtime() < self->retry_at) return;
   self->attempts++;
   bool ok = write_batch(self) == PD_OK;
-  self->trouble = ok ? NULL : errno == ENOSPC ? "the disk is full" : "the message file cannot be written";
+  self->trouble = ok                ? NULL
+                  : errno == ENOSPC ? "the disk is full"
+                                    : "the message file cannot be written";
   self->retry_at = ok ? 0 : uv_hrtime() + RETRY_NS;
   report(self, ok);
   if (ok) self->count = self->used = self->attempts = 0;
 }
 
 /* A line in the batch goes out with it: there is nothing to stop. */
-static void file_cancel(struct sink *sink, enum pd_log log, uint64_t seq, uint32_t part) {
+static bool file_cancel(struct sink *sink, enum pd_log log, uint64_t seq, uint32_t part) {
   (void)sink;
   (void)log;
   (void)seq;
   (void)part;
+  return false;
 }
 
 static void file_drop(struct sink *sink) {

@@ -59,7 +59,7 @@ struct webhook {
   CURL *idle[HANDLES_MAX]; /* easy handles not in use, each keeps its connection */
   uint32_t idle_count;
   uint32_t under_way;
-  uint32_t kept; /* jobs that are not free */
+  uint32_t kept;    /* jobs that are not free */
   uint32_t failing; /* attempts that failed since one succeeded */
   uint32_t handles; /* of the loop, still open */
   bool closing;
@@ -71,7 +71,8 @@ struct webhook {
 
 static struct webhook *of(struct sink *sink) { return (struct webhook *)sink; }
 
-/* ---- jobs -------------------------------------------------------------------------------------- */
+/* ---- jobs --------------------------------------------------------------------------------------
+ */
 
 static size_t webhook_room(const struct sink *sink) {
   const struct webhook *self = (const struct webhook *)sink;
@@ -116,7 +117,8 @@ static void webhook_deliver(struct sink *sink, const struct notification_message
   push_ready(self, job);
 }
 
-/* ---- one attempt ------------------------------------------------------------------------------- */
+/* ---- one attempt -------------------------------------------------------------------------------
+ */
 
 static size_t discard(char *bytes, size_t size, size_t count, void *context) {
   (void)bytes;
@@ -187,10 +189,11 @@ static void start_ready(struct webhook *self) {
     start_attempt(self, pop_ready(self));
 }
 
-/* ---- what came of it --------------------------------------------------------------------------- */
+/* ---- what came of it ---------------------------------------------------------------------------
+ */
 
-/* Refused for good: the same bytes would be refused again.  408 Request Timeout, 425 Too Early and 429
- * Too Many Requests (RFC 9110, 8470, 6585) ask for another attempt. */
+/* Refused for good: the same bytes would be refused again.  408 Request Timeout, 425 Too Early and
+ * 429 Too Many Requests (RFC 9110, 8470, 6585) ask for another attempt. */
 static bool is_refusal(long status) {
   return status >= 400 && status < 500 && status != 408 && status != 425 && status != 429;
 }
@@ -242,8 +245,8 @@ static void conclude(struct webhook *self, struct job *job, bool ok, bool final,
   } else {
     job->state = JOB_WAITING;
     job->due = uv_now(self->loop) + wait_before(self, job, after_s);
-    uint64_t armed = uv_is_active((uv_handle_t *)&self->retry) ? uv_timer_get_due_in(&self->retry)
-                                                                : UINT64_MAX;
+    uint64_t armed =
+        uv_is_active((uv_handle_t *)&self->retry) ? uv_timer_get_due_in(&self->retry) : UINT64_MAX;
     if (job->due - uv_now(self->loop) < armed) arm_retry(self);
   }
   self->done(self->context, &delivery);
@@ -278,7 +281,8 @@ static void read_results(struct webhook *self) {
   start_ready(self);
 }
 
-/* ---- libcurl in the loop ----------------------------------------------------------------------- */
+/* ---- libcurl in the loop -----------------------------------------------------------------------
+ */
 
 static void free_webhook(struct webhook *self) {
   if (!self->closing || self->handles > 0) return;
@@ -363,18 +367,21 @@ static int want_timeout(CURLM *multi, long timeout_ms, void *context) {
   return 0;
 }
 
-/* ---- the sink ---------------------------------------------------------------------------------- */
+/* ---- the sink ----------------------------------------------------------------------------------
+ */
 
 static void webhook_flush(struct sink *sink) { start_ready(of(sink)); }
 
-static void webhook_cancel(struct sink *sink, enum pd_log log, uint64_t seq, uint32_t part) {
+static bool webhook_cancel(struct sink *sink, enum pd_log log, uint64_t seq, uint32_t part) {
   struct webhook *self = of(sink);
   for (uint32_t i = 0; self->kept > 0 && i < self->options.jobs; i++) {
     struct job *job = &self->jobs[i];
-    if (job->state != JOB_WAITING || job->log != log || job->seq != seq || job->part != part) continue;
+    if (job->state != JOB_WAITING || job->log != log || job->seq != seq || job->part != part)
+      continue;
     free_job(self, job);
-    return;
+    return true;
   }
+  return false;
 }
 
 static void webhook_drop(struct sink *sink) {
@@ -440,9 +447,10 @@ static bool url_allowed(const char *text) {
 
 static bool options_valid(const struct sink_webhook_options *options) {
   return options->url != NULL && url_allowed(options->url) && options->jobs >= 1 &&
-         options->jobs <= 65536 && options->connections >= 1 && options->connections <= HANDLES_MAX &&
-         options->attempts >= 1 && options->attempts <= 20 && options->timeout_ms > 0 &&
-         options->connect_ms > 0 && options->wait_ms > 0 && options->wait_max_ms >= options->wait_ms;
+         options->jobs <= 65536 && options->connections >= 1 &&
+         options->connections <= HANDLES_MAX && options->attempts >= 1 && options->attempts <= 20 &&
+         options->timeout_ms > 0 && options->connect_ms > 0 && options->wait_ms > 0 &&
+         options->wait_max_ms >= options->wait_ms;
 }
 
 static void copy_texts(struct webhook *self, const struct sink_webhook_options *options) {

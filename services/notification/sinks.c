@@ -28,7 +28,8 @@ char *sink_body(uint32_t shard, int32_t zone_min, const struct notification_mess
       body, "id", json_string(sink_id(shard, message->log, message->seq, message->part, id)));
   failed |= json_object_set_new(body, "template",
                                 json_string(notification_template_name(message->template)));
-  failed |= json_object_set_new(body, "to", json_string(notification_template_to(message->template)));
+  failed |=
+      json_object_set_new(body, "to", json_string(notification_template_to(message->template)));
   failed |= json_object_set_new(
       body, "person", to_person ? json_string(pd_id_text(&message->person, person)) : json_null());
   failed |= json_object_set_new(body, "site", number_or_null(message->site));

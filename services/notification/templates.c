@@ -21,7 +21,8 @@ static const struct template templates[TEMPLATE_COUNT] = {
                                  "There is news about request no. {order}."},
     [PD_TEMPLATE_ORDER_RECEIVED] =
         {"order_received",
-         "已收到您的{kind}，单号 {order}，服务时间 {span}，需要 {need} 人。我们正在为您寻找志愿者。",
+         "已收到您的{kind}，单号 {order}，服务时间 {span}，需要 {need} "
+         "人。我们正在为您寻找志愿者。",
          "We have received your {kind}, no. {order}, for {span}, {need} needed. We are looking for "
          "volunteers."},
     [PD_TEMPLATE_OFFER] =
@@ -37,8 +38,7 @@ static const struct template templates[TEMPLATE_COUNT] = {
     [PD_TEMPLATE_BOOKED] =
         {"booked", "接单成功：{kind}，单号 {order}，{span}。如不能前往，请尽早告知。",
          "You have it: {kind}, no. {order}, {span}. If you cannot come, please say so early."},
-    [PD_TEMPLATE_HELP_FOUND] = {"help_found",
-                                "单号 {order} 已有志愿者接单，服务时间 {span}。",
+    [PD_TEMPLATE_HELP_FOUND] = {"help_found", "单号 {order} 已有志愿者接单，服务时间 {span}。",
                                 "A volunteer will come for no. {order}: {span}."},
     [PD_TEMPLATE_HELPER_LOST] =
         {"helper_lost", "单号 {order} 的一位志愿者不能前来，我们正在为您另找一位。",
@@ -49,8 +49,7 @@ static const struct template templates[TEMPLATE_COUNT] = {
     [PD_TEMPLATE_FINISH_REMINDER] =
         {"finish_reminder", "单号 {order} 的服务预计已结束（{span}），结束后请登记完成。",
          "No. {order} should be over by now ({span}); please record the end of your service."},
-    [PD_TEMPLATE_CONFIRM_REQUEST] = {"confirm_request",
-                                     "单号 {order} 的服务已完成，请确认并评价。",
+    [PD_TEMPLATE_CONFIRM_REQUEST] = {"confirm_request", "单号 {order} 的服务已完成，请确认并评价。",
                                      "The service for no. {order} is done; please confirm and rate "
                                      "it."},
     [PD_TEMPLATE_CONFIRM_REMINDER] =
@@ -60,8 +59,7 @@ static const struct template templates[TEMPLATE_COUNT] = {
     [PD_TEMPLATE_POINTS] =
         {"points", "单号 {order} 的服务已记入：时长 {minutes} 分钟，积分 {points} 分。感谢您！",
          "Recorded for no. {order}: {minutes} minutes, {points} points. Thank you!"},
-    [PD_TEMPLATE_STAR] = {"star",
-                          "祝贺您！累计志愿服务 {hours} 小时，成为{star}星志愿者。",
+    [PD_TEMPLATE_STAR] = {"star", "祝贺您！累计志愿服务 {hours} 小时，成为{star}星志愿者。",
                           "Congratulations! {hours} hours of service: you are a volunteer of "
                           "{star} stars."},
     [PD_TEMPLATE_UNFILLED] =
@@ -71,21 +69,22 @@ static const struct template templates[TEMPLATE_COUNT] = {
     [PD_TEMPLATE_ESCALATED] =
         {"escalated", "单号 {order}（{kind}，{span}，需要 {need} 人）尚未找齐志愿者，请协调。",
          "No. {order} ({kind}, {span}, {need} needed) still lacks volunteers; please step in."},
-    [PD_TEMPLATE_CANCELLED] =
-        {"cancelled", "单号 {order}（{span}）已取消，您不用前往。感谢您！",
-         "No. {order} ({span}) was cancelled; you need not come. Thank you."},
+    [PD_TEMPLATE_CANCELLED] = {"cancelled", "单号 {order}（{span}）已取消，您不用前往。感谢您！",
+                               "No. {order} ({span}) was cancelled; you need not come. Thank you."},
     [PD_TEMPLATE_HELD] =
-        {"held",
-         "单号 {order} 的 {minutes} 分钟、{points} 分需要另一人核实，最迟{until}。",
+        {"held", "单号 {order} 的 {minutes} 分钟、{points} 分需要另一人核实，最迟{until}。",
          "{minutes} minutes and {points} points for no. {order} wait for a second person to check "
          "them, until {until} at the latest."},
 };
 
 /* Where it is not the volunteer. */
 static const char *const hearers[TEMPLATE_COUNT] = {
-    [PD_TEMPLATE_ORDER_RECEIVED] = "resident",   [PD_TEMPLATE_HELP_FOUND] = "resident",
-    [PD_TEMPLATE_HELPER_LOST] = "resident",      [PD_TEMPLATE_CONFIRM_REQUEST] = "resident",
-    [PD_TEMPLATE_CONFIRM_REMINDER] = "resident", [PD_TEMPLATE_UNFILLED] = "resident",
+    [PD_TEMPLATE_ORDER_RECEIVED] = "resident",
+    [PD_TEMPLATE_HELP_FOUND] = "resident",
+    [PD_TEMPLATE_HELPER_LOST] = "resident",
+    [PD_TEMPLATE_CONFIRM_REQUEST] = "resident",
+    [PD_TEMPLATE_CONFIRM_REMINDER] = "resident",
+    [PD_TEMPLATE_UNFILLED] = "resident",
     [PD_TEMPLATE_ESCALATED] = "site",
 };
 
@@ -185,9 +184,9 @@ static const struct {
   const char *word;
   void (*put)(struct writer *to);
 } words[] = {
-    {"{order}", put_order},     {"{kind}", put_kind},       {"{span}", put_span},
-    {"{until}", put_until},     {"{need}", put_need},       {"{distance}", put_distance},
-    {"{minutes}", put_minutes}, {"{points}", put_points},   {"{hours}", put_hours},
+    {"{order}", put_order},     {"{kind}", put_kind},     {"{span}", put_span},
+    {"{until}", put_until},     {"{need}", put_need},     {"{distance}", put_distance},
+    {"{minutes}", put_minutes}, {"{points}", put_points}, {"{hours}", put_hours},
     {"{star}", put_star},
 };
 
@@ -234,10 +233,8 @@ const char *notification_template_to(enum pd_template template) {
 void notification_render(const struct notification_message *message, int32_t zone_min,
                          struct notification_text *text) {
   const struct template *row = row_of(message->template);
-  struct writer zh = {
-      .message = message, .text = text->zh, .language = ZH, .zone_min = zone_min};
-  struct writer en = {
-      .message = message, .text = text->en, .language = EN, .zone_min = zone_min};
+  struct writer zh = {.message = message, .text = text->zh, .language = ZH, .zone_min = zone_min};
+  struct writer en = {.message = message, .text = text->en, .language = EN, .zone_min = zone_min};
   write_text(&zh, row->zh);
   write_text(&en, row->en);
 }

@@ -1,8 +1,8 @@
 /* templates - what people read: Chinese first, English beside it.
  *
- * One table, a row for each enum pd_template; {words} in braces are filled in from the message.  The
- * texts hold no personal data: an order is its number and kind, a place is a distance.  Whoever wants
- * other words changes the table; the words in braces stand in templates.c.
+ * One table, a row for each enum pd_template; {words} in braces are filled in from the message. The
+ * texts hold no personal data: an order is its number and kind, a place is a distance.  Whoever
+ * wants other words changes the table; the words in braces stand in templates.c.
  */
 #ifndef NOTIFICATION_TEMPLATES_H
 #define NOTIFICATION_TEMPLATES_H
@@ -16,8 +16,9 @@ struct notification_text {
   char en[NOTIFICATION_TEXT_MAX];
 };
 
-/* Write the message in both languages, times in local time (zone_min minutes east of UTC).  An unknown
- * template gives a neutral sentence.  Asserts that the words fit: the test tries the longest. */
+/* Write the message in both languages, times in local time (zone_min minutes east of UTC).  An
+ * unknown template gives a neutral sentence.  Asserts that the words fit: the test tries the
+ * longest. */
 void notification_render(const struct notification_message *message, int32_t zone_min,
                          struct notification_text *text);
 

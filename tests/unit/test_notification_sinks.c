@@ -115,8 +115,7 @@ static const char *text_of(json_t *lines, size_t at, const char *key) {
 /* ---- the file ------------------------------------------------------------------------------- */
 
 static void open_file(const char *path, bool sync) {
-  struct sink_file_options options = {
-      .path = path, .sync = sync, .shard = SHARD, .zone_min = 480};
+  struct sink_file_options options = {.path = path, .sync = sync, .shard = SHARD, .zone_min = 480};
   cr_assert_eq(sink_file_open(&options, on_done, results, &sink), PD_OK);
 }
 
@@ -252,7 +251,8 @@ static void serve(const char *answers) {
   if (server == 0) {
     char *args[32] = {"/usr/bin/python3", WEBHOOK_SERVER, number, record};
     unsigned used = 4;
-    for (char *word = strtok(list, " "); word != NULL; word = strtok(NULL, " ")) args[used++] = word;
+    for (char *word = strtok(list, " "); word != NULL; word = strtok(NULL, " "))
+      args[used++] = word;
     dup2(pipes[1], 1);
     close(pipes[0]);
     execv(args[0], args);
@@ -504,10 +504,10 @@ Test(webhook_sink, speaks_plain_http_to_this_machine_only) {
   static const struct {
     const char *url;
     enum pd_err err;
-  } rows[] = {{"http://192.0.2.1/x", PD_EINVAL},   {"http://127.example.org/x", PD_EINVAL},
-              {"ftp://127.0.0.1/x", PD_EINVAL},    {"file:///etc/passwd", PD_EINVAL},
-              {"not a url", PD_EINVAL},            {"https://example.org/x", PD_OK},
-              {"http://localhost:8080/x", PD_OK},  {"http://[::1]/x", PD_OK}};
+  } rows[] = {{"http://192.0.2.1/x", PD_EINVAL},  {"http://127.example.org/x", PD_EINVAL},
+              {"ftp://127.0.0.1/x", PD_EINVAL},   {"file:///etc/passwd", PD_EINVAL},
+              {"not a url", PD_EINVAL},           {"https://example.org/x", PD_OK},
+              {"http://localhost:8080/x", PD_OK}, {"http://[::1]/x", PD_OK}};
   for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     struct sink_webhook_options options = quick();
     options.url = rows[i].url;

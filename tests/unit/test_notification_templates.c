@@ -29,7 +29,7 @@ static struct notification_text rendered(const struct notification_message *mess
 }
 
 Test(templates, every_template_has_words_in_both_languages) {
-  for (int template = PD_TEMPLATE_ORDER_RECEIVED; template <= PD_TEMPLATE_HELD; template++) {
+  for (int template = PD_TEMPLATE_ORDER_RECEIVED; template <= PD_TEMPLATE_HELD; template ++) {
     struct notification_message message = message_of(template);
     struct notification_text text = rendered(&message);
     cr_assert(strlen(text.zh) > 20 && strlen(text.en) > 20, "template %d is short", template);
@@ -79,7 +79,7 @@ Test(templates, a_star_counts_hours_and_reads_as_people_say_it) {
 }
 
 Test(templates, the_largest_numbers_fit) {
-  for (int template = 0; template <= PD_TEMPLATE_HELD; template++) {
+  for (int template = 0; template <= PD_TEMPLATE_HELD; template ++) {
     struct notification_message message = message_of(template);
     message.order = UINT64_MAX;
     message.minutes = INT64_MIN;

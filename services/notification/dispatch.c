@@ -1,0 +1,180 @@
+#include "services/notification/dispatch.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WINDOW 8192 /* messages handed out and not reported yet, at most */
+#define BATCH 512   /* handed out in one round: 512 texts take 2 to 3 ms */
+
+/* A final result that the turn has not taken yet. */
+struct result {
+  struct pd_delivery delivery;
+  char why[65];
+};
+
+struct dispatch {
+  struct pd_shell *shell;
+  struct sink *sink;
+  struct notification_cursor cursor;
+  struct result *results; /* a ring of WINDOW */
+  uint32_t first;
+  uint32_t count;
+  uint32_t under_way; /* handed out, no final result fed yet */
+  uint64_t dropped;
+  uv_signal_t hangup;
+  struct pd_metric *sent, *failed, *suppressed, *attempts_failed;
+  struct pd_metric *waiting, *by_day, *handed, *lost;
+};
+
+static const struct notification *core_of(const struct dispatch *self) {
+  return pd_shell_turn(self->shell)->self;
+}
+
+/* ---- results
+ * ------------------------------------------------------------------------------------- */
+
+/* From the sink, at any time: kept until a round may feed the turn. */
+static void on_done(void *context, const struct pd_delivery *delivery) {
+  struct dispatch *self = context;
+  if (!delivery->ok) pd_metric_add(self->attempts_failed, 1);
+  if (!delivery->final) return;
+  pd_assert(self->count < WINDOW && self->count < self->under_way);
+  struct result *result = &self->results[(self->first + self->count++) % WINDOW];
+  result->delivery = *delivery;
+  snprintf(result->why, sizeof result->why, "%s", delivery->why != NULL ? delivery->why : "");
+  result->delivery.why = delivery->why != NULL ? result->why : NULL;
+  pd_shell_wake(self->shell);
+}
+
+static void feed_results(struct dispatch *self) {
+  struct pd_turn *turn = pd_shell_turn(self->shell);
+  while (self->count > 0 && pd_turn_open(turn)) {
+    pd_turn_delivery(turn, &self->results[self->first].delivery);
+    self->first = (self->first + 1) % WINDOW;
+    self->count--;
+    self->under_way--;
+  }
+}
+
+/* ---- handing out
+ * --------------------------------------------------------------------------------- */
+
+/* True if the batch is full and more may wait. */
+static bool hand_out(struct dispatch *self) {
+  struct pd_turn *turn = pd_shell_turn(self->shell);
+  struct notification_message message;
+  struct notification_text text;
+  for (uint32_t i = 0; i < BATCH; i++) {
+    if (self->under_way >= WINDOW || self->sink->room(self->sink) == 0) return false;
+    if (!notification_next(turn->self, turn->now_ms, &self->cursor, &message)) return false;
+    notification_render(&message, turn->config.shard.zone_min, &text);
+    self->sink->deliver(self->sink, &message, &text);
+    self->under_way++;
+  }
+  return true;
+}
+
+static void show_counts(struct dispatch *self) {
+  struct notification_counts counts = notification_count(core_of(self));
+  pd_metric_set(self->waiting, (double)counts.waiting);
+  pd_metric_set(self->by_day, (double)counts.by_day);
+  pd_metric_set(self->handed, (double)self->under_way);
+  if (counts.dropped > self->dropped) pd_metric_add(self->lost, counts.dropped - self->dropped);
+  self->dropped = counts.dropped;
+}
+
+void dispatch_round(void *context) {
+  struct dispatch *self = context;
+  feed_results(self);
+  bool more = hand_out(self);
+  self->sink->flush(self->sink);
+  feed_results(self);
+  if (more || self->count > 0) pd_shell_wake(self->shell);
+  show_counts(self);
+}
+
+void dispatch_lead(void *context) {
+  struct dispatch *self = context;
+  self->sink->drop(self->sink);
+  self->cursor = (struct notification_cursor){0};
+  self->first = self->count = self->under_way = 0;
+  self->dropped = notification_count(core_of(self)).dropped;
+}
+
+void dispatch_emitted(void *context, const struct pd_event *event) {
+  struct dispatch *self = context;
+  if (event->body_case == PD_EVENT_MESSAGE_SENT) pd_metric_add(self->sent, 1);
+  if (event->body_case == PD_EVENT_MESSAGE_FAILED) pd_metric_add(self->failed, 1);
+  if (event->body_case != PD_EVENT_MESSAGE_SUPPRESSED) return;
+  pd_metric_add(self->suppressed, 1);
+  const struct pd_message_suppressed *body = event->message_suppressed;
+  if (self->sink->cancel(self->sink, body->about->log, body->about->seq, body->part))
+    self->under_way--;
+}
+
+const char *dispatch_unready(void *context) {
+  struct dispatch *self = context;
+  return self->sink->trouble(self->sink);
+}
+
+/* ---- life
+ * ---------------------------------------------------------------------------------------- */
+
+static void on_hangup(uv_signal_t *signal, int number) {
+  (void)number;
+  struct dispatch *self = signal->data;
+  self->sink->reopen(self->sink);
+}
+
+static void make_counts(struct dispatch *self) {
+  struct pd_metrics *metrics = pd_shell_metrics(self->shell);
+  const char *name = "paidan_messages_total", *help = "Messages that ended, by outcome.";
+  self->sent = pd_metrics_counter(metrics, name, help, "outcome=\"sent\"");
+  self->failed = pd_metrics_counter(metrics, name, help, "outcome=\"failed\"");
+  self->suppressed = pd_metrics_counter(metrics, name, help, "outcome=\"suppressed\"");
+  self->attempts_failed = pd_metrics_counter(metrics, "paidan_message_attempts_failed_total",
+                                             "Attempts to deliver a message that failed.", NULL);
+  self->lost = pd_metrics_counter(metrics, "paidan_messages_dropped_total",
+                                  "Messages for which there was no room; must stay 0.", NULL);
+  self->waiting =
+      pd_metrics_gauge(metrics, "paidan_messages_waiting", "Messages not delivered yet.", NULL);
+  self->by_day = pd_metrics_gauge(metrics, "paidan_messages_waiting_by_day",
+                                  "Of these, not to be sent in quiet hours.", NULL);
+  self->handed = pd_metrics_gauge(metrics, "paidan_messages_under_way",
+                                  "Messages handed to the sink and not reported yet.", NULL);
+}
+
+enum pd_err dispatch_open(struct pd_shell *shell, const struct dispatch_maker *maker,
+                          struct dispatch **dispatch) {
+  struct dispatch *self = calloc(1, sizeof *self);
+  pd_assert(self != NULL);
+  self->shell = shell;
+  self->results = calloc(WINDOW, sizeof *self->results);
+  pd_assert(self->results != NULL);
+  enum pd_err err = maker->make(maker->config, shell, on_done, self, &self->sink);
+  if (err != PD_OK) {
+    free(self->results);
+    free(self);
+    return err;
+  }
+  make_counts(self);
+  uv_signal_init(pd_shell_loop(shell), &self->hangup);
+  self->hangup.data = self;
+  uv_signal_start(&self->hangup, on_hangup, SIGHUP);
+  uv_unref((uv_handle_t *)&self->hangup);
+  *dispatch = self;
+  return PD_OK;
+}
+
+static void on_closed(uv_handle_t *handle) {
+  struct dispatch *self = handle->data;
+  free(self->results);
+  free(self);
+}
+
+void dispatch_close(void *context) {
+  struct dispatch *self = context;
+  self->sink->close(self->sink);
+  uv_close((uv_handle_t *)&self->hangup, on_closed);
+}
