@@ -123,8 +123,10 @@ static bool read_token(const char *path, char *token, size_t size) {
 static enum pd_err make_file(const struct config *config, const struct pd_shard *shard,
                              sink_done *done, void *context, struct sink **sink) {
   char path[512];
-  if (config->message_file[0] != '\0') snprintf(path, sizeof path, "%s", config->message_file);
-  else snprintf(path, sizeof path, "%s/messages.jsonl", config->common.data_dir);
+  if (config->message_file[0] != '\0')
+    snprintf(path, sizeof path, "%s", config->message_file);
+  else
+    snprintf(path, sizeof path, "%s/messages.jsonl", config->common.data_dir);
   struct sink_file_options options = {.path = path,
                                       .sync = config->message_file_sync,
                                       .shard = shard->code,

@@ -83,6 +83,7 @@ static enum pending_lane lane_of(const struct notification_message *message) {
   bool urgent = message->urgency == PD_URGENCY_URGENT || message->urgency == PD_URGENCY_EMERGENCY;
   pd_assert(message->template <sizeof voices / sizeof voices[0]);
   enum voice voice = voices[message->template];
+  pd_assert(message->template != PD_TEMPLATE_UNSPECIFIED);
   bool anytime = voice == VOICE_ANY || (voice == VOICE_LIVE && urgent);
   return anytime ? LANE_ANYTIME : LANE_DAY;
 }
@@ -128,11 +129,13 @@ static void *notification_init(struct pd_arena *arena, const struct pd_limits *l
 
 static uint32_t order_find(const struct notification *self, uint64_t id) {
   uint32_t at = pd_map_get(&self->order_ids, id);
+  pd_assert(at == PD_NONE || (at != 0 && self->orders[at].id == id));
   return at == PD_NONE ? 0 : at;
 }
 
 /* The link that holds the booking of this slot, or the last link of the order's chain. */
 static uint32_t *booking_link(struct notification *self, struct order *order, uint32_t slot) {
+  pd_assert(slot != 0); /* that of a booking not in use */
   uint32_t *link = &order->bookings;
   while (*link != 0 && self->bookings[*link].slot != slot) link = &self->bookings[*link].next;
   return link;
@@ -180,6 +183,7 @@ static struct notification_message draft(const struct notification *self,
                                          .template = template};
   if (order == 0) return message;
   const struct order *of = &self->orders[order];
+  pd_assert(order <= self->order_pool.capacity);
   message.order = of->id;
   message.start_ms = of->start_ms;
   message.end_ms = of->end_ms;
@@ -212,6 +216,7 @@ static bool overtake(struct notification *self, uint32_t order, enum pd_template
                      uint32_t slot) {
   uint32_t at = pending_of_order(&self->pending, order, template, slot);
   if (at != 0) pending_suppress(&self->pending, at, LANE_STALE);
+  pd_assert(at == 0 || self->pending.entries[at].message.order == self->orders[order].id);
   return at != 0;
 }
 
@@ -223,6 +228,7 @@ static void overtake_all(struct notification *self, uint32_t order) {
 /* ---- intake's facts -------------------------------------------------------------------------- */
 
 static void on_order_placed(struct notification *self, const struct pd_event *event) {
+  pd_assert(event->body_case == PD_EVENT_ORDER_PLACED);
   const struct pd_order_placed *placed = event->order_placed;
   if (placed->order > self->facts->last_order) self->facts->last_order = placed->order;
   if (order_find(self, placed->order) != 0 || pd_pool_free(&self->order_pool) == 0) return;
@@ -242,21 +248,25 @@ static void on_order_placed(struct notification *self, const struct pd_event *ev
 }
 
 static void on_service_started(struct notification *self, const struct pd_event *event) {
+  pd_assert(event->body_case == PD_EVENT_SERVICE_STARTED);
   uint32_t order = order_find(self, event->service_started->order);
   if (order != 0) overtake(self, order, PD_TEMPLATE_START_REMINDER, event->service_started->slot);
 }
 
 static void on_service_finished(struct notification *self, const struct pd_event *event) {
+  pd_assert(event->body_case == PD_EVENT_SERVICE_FINISHED);
   uint32_t order = order_find(self, event->service_finished->order);
   if (order != 0) overtake(self, order, PD_TEMPLATE_FINISH_REMINDER, event->service_finished->slot);
 }
 
 static void on_order_served(struct notification *self, const struct pd_event *event) {
+  pd_assert(event->body_case == PD_EVENT_ORDER_SERVED);
   uint32_t order = order_find(self, event->order_served->order);
   if (order != 0) tell_requester(self, event, 0, PD_TEMPLATE_CONFIRM_REQUEST, order, 0);
 }
 
 static void on_service_confirmed(struct notification *self, const struct pd_event *event) {
+  pd_assert(event->body_case == PD_EVENT_SERVICE_CONFIRMED);
   uint32_t order = order_find(self, event->service_confirmed->order);
   if (order == 0 || !event->service_confirmed->last) return;
   overtake(self, order, PD_TEMPLATE_CONFIRM_REQUEST, 0);
@@ -266,6 +276,7 @@ static void on_service_confirmed(struct notification *self, const struct pd_even
 /* A helper who never heard of the booking need not hear that it is off. */
 static void tell_cancelled(struct notification *self, const struct pd_event *event, uint32_t order,
                            const struct booking *booking) {
+  pd_assert(booking->slot != 0 && booking->slot <= self->slots);
   if (overtake(self, order, PD_TEMPLATE_BOOKED, booking->slot)) return;
   struct notification_message message =
       draft(self, event, booking->slot - 1, PD_TEMPLATE_CANCELLED, order);
@@ -277,6 +288,7 @@ static void tell_cancelled(struct notification *self, const struct pd_event *eve
 }
 
 static void on_order_closed(struct notification *self, const struct pd_event *event) {
+  pd_assert(event->body_case == PD_EVENT_ORDER_CLOSED);
   uint32_t at = order_find(self, event->order_closed->order);
   if (at == 0) return;
   struct order *order = &self->orders[at];
@@ -294,6 +306,7 @@ static void on_order_closed(struct notification *self, const struct pd_event *ev
 }
 
 static void on_person_erased(struct notification *self, const struct pd_event *event) {
+  pd_assert(event->body_case == PD_EVENT_PERSON_ERASED);
   struct pd_id person = PD_ID(event->person_erased->person);
   if (pd_id_is_zero(&person) || is_erased(self, &person)) return;
   if (*self->erased.count < self->erased.capacity) pd_idmap_put(&self->erased, &person, 0);
@@ -303,6 +316,7 @@ static void on_person_erased(struct notification *self, const struct pd_event *e
 /* ---- matching's facts ------------------------------------------------------------------------ */
 
 static void on_offer_made(struct notification *self, const struct pd_event *event) {
+  pd_assert(event->body_case == PD_EVENT_OFFER_MADE);
   const struct pd_offer_made *made = event->offer_made;
   struct notification_message message =
       draft(self, event, 0, PD_TEMPLATE_OFFER, order_find(self, made->order));
@@ -333,16 +347,23 @@ static void tell_withdrawn(struct notification *self, const struct pd_event *eve
   say(self, &message, 0);
 }
 
-/* Who declined, stayed silent or left knows it; the others may still be counting on the offer. */
+/* Who declined, stayed silent or left knows it; the others may still be counting on the offer,
+ * above all those who accepted it. */
+static bool is_told(enum pd_reason reason) {
+  return reason == PD_REASON_FILLED || reason == PD_REASON_ORDER_ENDED ||
+         reason == PD_REASON_OVERLAP || reason == PD_REASON_CAPACITY || reason == PD_REASON_HOURS ||
+         reason == PD_REASON_FULL;
+}
+
 static void on_offer_closed(struct notification *self, const struct pd_event *event) {
+  pd_assert(event->body_case == PD_EVENT_OFFER_CLOSED);
   const struct pd_offer_closed *closed = event->offer_closed;
-  if (overtake_offer(self, closed->offer)) return;
-  bool tell = closed->reason == PD_REASON_FILLED || closed->reason == PD_REASON_ORDER_ENDED ||
-              closed->reason == PD_REASON_OVERLAP || closed->reason == PD_REASON_CAPACITY;
-  if (tell) tell_withdrawn(self, event, closed->order, closed->offer, PD_ID(closed->volunteer));
+  if (overtake_offer(self, closed->offer) || !is_told(closed->reason)) return;
+  tell_withdrawn(self, event, closed->order, closed->offer, PD_ID(closed->volunteer));
 }
 
 static void on_slot_filled(struct notification *self, const struct pd_event *event) {
+  pd_assert(event->body_case == PD_EVENT_SLOT_FILLED);
   const struct pd_slot_filled *filled = event->slot_filled;
   uint32_t at = order_find(self, filled->order);
   overtake_offer(self, filled->offer);
@@ -368,6 +389,7 @@ static void on_slot_filled(struct notification *self, const struct pd_event *eve
 }
 
 static void on_slot_reopened(struct notification *self, const struct pd_event *event) {
+  pd_assert(event->body_case == PD_EVENT_SLOT_REOPENED);
   const struct pd_slot_reopened *reopened = event->slot_reopened;
   uint32_t at = order_find(self, reopened->order);
   if (at == 0 || reopened->slot == 0) return;
@@ -381,6 +403,7 @@ static void on_slot_reopened(struct notification *self, const struct pd_event *e
 }
 
 static void on_order_staffed(struct notification *self, const struct pd_event *event) {
+  pd_assert(event->body_case == PD_EVENT_ORDER_STAFFED);
   uint32_t order = order_find(self, event->order_staffed->order);
   while (order != 0 && overtake(self, order, PD_TEMPLATE_ESCALATED, 0)) continue;
 }
@@ -388,6 +411,7 @@ static void on_order_staffed(struct notification *self, const struct pd_event *e
 /* ---- scheduling's facts ---------------------------------------------------------------------- */
 
 static void on_order_escalated(struct notification *self, const struct pd_event *event) {
+  pd_assert(event->body_case == PD_EVENT_ORDER_ESCALATED);
   uint32_t order = order_find(self, event->order_escalated->order);
   if (order == 0) return;
   struct notification_message message = draft(self, event, 0, PD_TEMPLATE_ESCALATED, order);
@@ -404,6 +428,7 @@ static enum pd_template reminder_template(enum pd_reminder_kind kind) {
 
 /* A volunteer is reminded of what is still booked for exactly that volunteer. */
 static void on_reminder_due(struct notification *self, const struct pd_event *event) {
+  pd_assert(event->body_case == PD_EVENT_REMINDER_DUE);
   const struct pd_reminder_due *due = event->reminder_due;
   enum pd_template template = reminder_template(due->kind);
   uint32_t order = order_find(self, due->order);
@@ -437,6 +462,7 @@ static void take_lines(struct notification_message *message, enum pd_account acc
 }
 
 static void on_points_posted(struct notification *self, const struct pd_event *event) {
+  pd_assert(event->body_case == PD_EVENT_POINTS_POSTED);
   const struct pd_points_posted *posted = event->points_posted;
   struct notification_message message =
       draft(self, event, 0, PD_TEMPLATE_POINTS, order_find(self, posted->order));
@@ -447,6 +473,7 @@ static void on_points_posted(struct notification *self, const struct pd_event *e
 }
 
 static void on_hold_placed(struct notification *self, const struct pd_event *event) {
+  pd_assert(event->body_case == PD_EVENT_HOLD_PLACED);
   const struct pd_hold_placed *placed = event->hold_placed;
   struct notification_message message =
       draft(self, event, 0, PD_TEMPLATE_HELD, order_find(self, placed->order));
@@ -465,6 +492,7 @@ static void on_hold_placed(struct notification *self, const struct pd_event *eve
 
 /* Granted after all: the volunteer hears of it as of any posting. */
 static void on_hold_resolved(struct notification *self, const struct pd_event *event) {
+  pd_assert(event->body_case == PD_EVENT_HOLD_RESOLVED);
   const struct pd_hold_resolved *resolved = event->hold_resolved;
   uint32_t at = pd_map_get(&self->hold_ids, resolved->hold);
   struct hold hold = {.order = 0};
@@ -485,6 +513,7 @@ static void on_hold_resolved(struct notification *self, const struct pd_event *e
 }
 
 static void on_star_reached(struct notification *self, const struct pd_event *event) {
+  pd_assert(event->body_case == PD_EVENT_STAR_REACHED);
   const struct pd_star_reached *reached = event->star_reached;
   struct notification_message message = draft(self, event, 0, PD_TEMPLATE_STAR, 0);
   message.person = PD_ID(reached->person);
@@ -628,8 +657,10 @@ static void decide_delivery(struct notification *self, const struct pd_delivery 
   uint32_t at = pending_find(&self->pending, delivery->log, delivery->seq, delivery->part);
   if (at == 0) return;
   struct notification_message message = self->pending.entries[at].message;
-  if (delivery->ok) emit_sent(&message, delivery, out);
-  else if (delivery->final) emit_failed(&message, delivery, out);
+  if (delivery->ok)
+    emit_sent(&message, delivery, out);
+  else if (delivery->final)
+    emit_failed(&message, delivery, out);
 }
 
 static void notification_decide(void *state, const struct pd_input *input, struct pd_outbox *out) {

@@ -12,7 +12,7 @@
  *     order_placed                       requester ORDER_RECEIVED
  *     offer_made                         volunteer OFFER
  *     offer_closed FILLED, ORDER_ENDED,
- *                  OVERLAP, CAPACITY     volunteer OFFER_WITHDRAWN, if the OFFER went out
+ *       OVERLAP, CAPACITY, HOURS, FULL   volunteer OFFER_WITHDRAWN, if the OFFER went out
  *     slot_filled                        volunteer BOOKED (0), requester HELP_FOUND (1)
  *     slot_reopened                      requester HELPER_LOST, if the HELP_FOUND went out
  *     reminder_due                       START_, FINISH_ or CONFIRM_REMINDER

@@ -29,8 +29,10 @@ static void lane_append(struct pending_table *table, uint32_t at, enum pending_l
   pd_assert(entry->prev == 0 && entry->next == 0);
   entry->lane = lane;
   entry->prev = list->tail;
-  if (list->tail != 0) table->entries[list->tail].next = at;
-  else list->head = at;
+  if (list->tail != 0)
+    table->entries[list->tail].next = at;
+  else
+    list->head = at;
   list->tail = at;
   list->count++;
 }
@@ -39,10 +41,14 @@ static void lane_unlink(struct pending_table *table, uint32_t at) {
   struct pending *entry = &table->entries[at];
   struct pending_list *list = &table->facts->lanes[entry->lane];
   pd_assert(list->count > 0);
-  if (entry->prev != 0) table->entries[entry->prev].next = entry->next;
-  else list->head = entry->next;
-  if (entry->next != 0) table->entries[entry->next].prev = entry->prev;
-  else list->tail = entry->prev;
+  if (entry->prev != 0)
+    table->entries[entry->prev].next = entry->next;
+  else
+    list->head = entry->next;
+  if (entry->next != 0)
+    table->entries[entry->next].prev = entry->prev;
+  else
+    list->tail = entry->prev;
   entry->prev = 0;
   entry->next = 0;
   list->count--;
@@ -62,8 +68,10 @@ static void order_unlink(struct pending_table *table, uint32_t at) {
   struct pending *entry = &table->entries[at];
   if (entry->order == 0) return;
   if (entry->order_next != 0) table->entries[entry->order_next].order_prev = entry->order_prev;
-  if (entry->order_prev != 0) table->entries[entry->order_prev].order_next = entry->order_next;
-  else table->orders[entry->order] = entry->order_next;
+  if (entry->order_prev != 0)
+    table->entries[entry->order_prev].order_next = entry->order_next;
+  else
+    table->orders[entry->order] = entry->order_next;
   entry->order = entry->order_prev = entry->order_next = 0;
 }
 

@@ -82,8 +82,10 @@ static size_t webhook_room(const struct sink *sink) {
 static void push_ready(struct webhook *self, struct job *job) {
   job->state = JOB_READY;
   job->next = NULL;
-  if (self->ready_tail != NULL) self->ready_tail->next = job;
-  else self->ready = job;
+  if (self->ready_tail != NULL)
+    self->ready_tail->next = job;
+  else
+    self->ready = job;
   self->ready_tail = job;
 }
 
@@ -216,8 +218,10 @@ static void arm_retry(struct webhook *self) {
     if (self->jobs[i].state == JOB_WAITING && self->jobs[i].due < earliest)
       earliest = self->jobs[i].due;
   uint64_t now = uv_now(self->loop);
-  if (earliest == UINT64_MAX) uv_timer_stop(&self->retry);
-  else uv_timer_start(&self->retry, on_retry, earliest > now ? earliest - now : 0, 0);
+  if (earliest == UINT64_MAX)
+    uv_timer_stop(&self->retry);
+  else
+    uv_timer_start(&self->retry, on_retry, earliest > now ? earliest - now : 0, 0);
 }
 
 static void on_retry(uv_timer_t *timer) {
@@ -259,8 +263,10 @@ static void judge(struct webhook *self, struct job *job, CURLcode code) {
   curl_easy_getinfo(job->easy, CURLINFO_RETRY_AFTER, &after_s);
   end_attempt(self, job);
   char why[65];
-  if (code != CURLE_OK && status == 0) snprintf(why, sizeof why, "%s", curl_easy_strerror(code));
-  else snprintf(why, sizeof why, "HTTP %ld", status);
+  if (code != CURLE_OK && status == 0)
+    snprintf(why, sizeof why, "%s", curl_easy_strerror(code));
+  else
+    snprintf(why, sizeof why, "HTTP %ld", status);
   bool ok = code == CURLE_OK && status >= 200 && status < 300;
   self->failing = ok ? 0 : self->failing + 1;
   bool refused = code == CURLE_OK && is_refusal(status);
@@ -362,8 +368,10 @@ static int want_timeout(CURLM *multi, long timeout_ms, void *context) {
   (void)multi;
   struct webhook *self = context;
   if (self->closing) return 0;
-  if (timeout_ms < 0) uv_timer_stop(&self->timeout);
-  else uv_timer_start(&self->timeout, on_timeout, (uint64_t)timeout_ms, 0);
+  if (timeout_ms < 0)
+    uv_timer_stop(&self->timeout);
+  else
+    uv_timer_start(&self->timeout, on_timeout, (uint64_t)timeout_ms, 0);
   return 0;
 }
 

@@ -133,8 +133,10 @@ static void put_clock(struct writer *to, int64_t time_ms) {
 static void put_time(struct writer *to, int64_t time_ms) {
   struct pd_date date = pd_date_of(time_ms, to->zone_min);
   pd_assert(date.month >= 1 && date.month <= 12);
-  if (to->language == ZH) put(to, "%d月%d日", date.month, date.day);
-  else put(to, "%d %s ", date.day, months[date.month - 1]);
+  if (to->language == ZH)
+    put(to, "%d月%d日", date.month, date.day);
+  else
+    put(to, "%d %s ", date.day, months[date.month - 1]);
   put_clock(to, time_ms);
 }
 
@@ -146,8 +148,10 @@ static void put_span(struct writer *to) {
   put_time(to, message->start_ms);
   put(to, to->language == ZH ? "至" : " to ");
   bool same = start.year == end.year && start.month == end.month && start.day == end.day;
-  if (same) put_clock(to, message->end_ms);
-  else put_time(to, message->end_ms);
+  if (same)
+    put_clock(to, message->end_ms);
+  else
+    put_time(to, message->end_ms);
 }
 
 static void put_kind(struct writer *to) {
@@ -160,7 +164,8 @@ static void put_kind(struct writer *to) {
 static void put_distance(struct writer *to) {
   uint64_t metres = to->message->distance_m;
   uint64_t hundreds = (metres + 50) / 100;
-  if (metres < 950) put(to, to->language == ZH ? " %" PRIu64 " 米" : "%" PRIu64 " m", metres);
+  if (metres < 950)
+    put(to, to->language == ZH ? " %" PRIu64 " 米" : "%" PRIu64 " m", metres);
   else
     put(to, to->language == ZH ? " %" PRIu64 ".%" PRIu64 " 公里" : "%" PRIu64 ".%" PRIu64 " km",
         hundreds / 10, hundreds % 10);
@@ -176,8 +181,10 @@ static void put_hours(struct writer *to) { put(to, "%" PRId64, to->message->minu
 static void put_star(struct writer *to) {
   static const char *const zh[] = {"零", "一", "二", "三", "四", "五"};
   uint32_t star = to->message->star;
-  if (to->language == ZH && star < sizeof zh / sizeof zh[0]) put(to, "%s", zh[star]);
-  else put(to, "%u", (unsigned)star);
+  if (to->language == ZH && star < sizeof zh / sizeof zh[0])
+    put(to, "%s", zh[star]);
+  else
+    put(to, "%u", (unsigned)star);
 }
 
 static const struct {

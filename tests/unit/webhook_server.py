@@ -2,10 +2,10 @@
 
     webhook_server.py PORT RECORD ANSWER...
 
-Listens on 127.0.0.1:PORT (0: any), prints the port, and answers the n-th POST with the n-th ANSWER, the
-last one for ever: a status, "503+2" (with Retry-After: 2), "hang" (no answer), "flood" (a body without
-end), or "cut" (the connection is closed).  Each POST becomes a line of RECORD, written before the answer:
-Idempotency-Key, Authorization, body.
+Listens on 127.0.0.1:PORT (0: any), prints the port, and answers the n-th POST with the n-th
+ANSWER, the last one for ever: a status, "503+2" (with Retry-After: 2), "hang" (no answer),
+"flood" (a body without end), or "cut" (the connection is closed).  Each POST becomes a line of
+RECORD, written before the answer: Idempotency-Key, Authorization, body.
 """
 import json
 import sys
