@@ -36,13 +36,13 @@ int out_fail(const struct out *out, enum pd_exit code, const char *what, const c
     json_dumpf(error, stderr, JSON_COMPACT);
     fputc('\n', stderr);
     json_decref(error);
-    return code;
+    return (int)code;
   }
   fprintf(stderr, "paidan: %s", what);
   if (why != NULL && why[0] != '\0') fprintf(stderr, ": %s", why);
   fputc('\n', stderr);
   if (next != NULL && next[0] != '\0') fprintf(stderr, "  next: %s\n", next);
-  return code;
+  return (int)code;
 }
 
 int out_failf(const struct out *out, enum pd_exit code, const char *what, const char *next,
