@@ -89,7 +89,7 @@ static uint32_t check(struct grid_query q) {
 static int32_t near(int32_t at, double spread_e7) {
   double sum = 0;
   for (int i = 0; i < 4; i++) sum += pd_rng_unit(&rng) - 0.5;
-  return at + (int32_t)(sum * spread_e7);
+  return (int32_t)fmax(INT32_MIN, fmin(INT32_MAX, at + sum * spread_e7));
 }
 
 static struct grid_member somebody(int32_t lat_e7, int32_t lon_e7, double spread_e7) {
