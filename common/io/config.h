@@ -1,9 +1,11 @@
-/* config - one table of settings makes the file, the environment, the flags, the help and the check.
+/* config - one table of settings makes the file, the environment, the flags, the help and the
+ * check.
  *
- * A setting NAME can be given as `--name value` or `--name=value`, as the environment variable PAIDAN_NAME, and as
- * `name: value` in the YAML file that --config (or PAIDAN_CONFIG) names; in a flag `-` stands for `_` as well.  The flag
- * wins over the environment, the environment over the file, the file over the default.  An unknown key, a wrong type or
- * a value out of range is refused with place and reason; nothing is guessed.
+ * A setting NAME can be given as `--name value` or `--name=value`, as the environment variable
+ * PAIDAN_NAME, and as `name: value` in the YAML file that --config (or PAIDAN_CONFIG) names; in a
+ * flag `-` stands for `_` as well.  The flag wins over the environment, the environment over the
+ * file, the file over the default.  An unknown key, a wrong type or a value out of range is refused
+ * with place and reason; nothing is guessed.
  *
  * Also understood: --check-config --print-config --version --help.
  */
@@ -19,26 +21,27 @@
 
 /* What the caller's struct holds at `offset`. */
 enum pd_setting_kind {
-  PD_SETTING_TEXT,   /* char[size]; at most size - 1 bytes of UTF-8 without control characters */
-  PD_SETTING_UINT,   /* uint64_t, min .. max */
-  PD_SETTING_INT,    /* int64_t, min .. max */
-  PD_SETTING_BOOL,   /* bool: true, false (a flag without value: true) */
-  PD_SETTING_CHOICE  /* uint32_t: index of the word in `choices`, which are separated by '|' */
+  PD_SETTING_TEXT,  /* char[size]; at most size - 1 bytes of UTF-8 without control characters */
+  PD_SETTING_UINT,  /* uint64_t, min .. max */
+  PD_SETTING_INT,   /* int64_t, min .. max */
+  PD_SETTING_BOOL,  /* bool: true, false (a flag without value: true) */
+  PD_SETTING_CHOICE /* uint32_t: index of the word in `choices`, which are separated by '|' */
 };
 
 struct pd_setting {
-  const char *name;     /* lower case, words joined by '_' */
+  const char *name; /* lower case, words joined by '_' */
   enum pd_setting_kind kind;
-  bool secret;          /* printed as "***" */
-  bool required;        /* has no default: must be given */
-  size_t offset;        /* in the caller's struct */
-  size_t size;          /* TEXT only: room, with the NUL; at most 4096 */
-  int64_t min;          /* UINT, INT; inclusive */
+  bool secret;   /* printed as "***" */
+  bool required; /* has no default: must be given */
+  size_t offset; /* in the caller's struct */
+  size_t size;   /* TEXT only: room, with the NUL; at most 4096 */
+  int64_t min;   /* UINT, INT; inclusive */
   int64_t max;
   const char *fallback; /* the default, as text; NULL: empty, 0, false */
   const char *choices;  /* CHOICE only: "debug|info|warn" */
   const char *help;     /* one sentence, with unit */
-  /* A further rule: NULL if the value keeps it, else what it should be ("must be 6 digits").  May be NULL. */
+  /* A further rule: NULL if the value keeps it, else what it should be ("must be 6 digits").  May
+   * be NULL. */
   const char *(*check)(const char *text);
 };
 
@@ -48,47 +51,49 @@ struct pd_program {
   const char *summary; /* one sentence */
   const char *example; /* one command line */
   const struct pd_setting *settings;
-  size_t count;        /* at most PD_SETTINGS_MAX */
+  size_t count; /* at most PD_SETTINGS_MAX */
 };
 
 #define PD_SETTINGS_MAX 64
 
-/* Fill `values` (the caller's struct; zeroed here) from the defaults, the file, the environment and the flags.
- * Returns -1 to go on, or the exit code: 0 after --help, --version, --print-config and a --check-config that passed,
- * 2 for a command line that is not understood, 78 for bad values.  Messages go to out and err. */
-PD_MUST_USE int pd_config_load(const struct pd_program *program, int argc, char *const *argv, void *values,
-                               FILE *out, FILE *err);
+/* Fill `values` (the caller's struct; zeroed here) from the defaults, the file, the environment and
+ * the flags. Returns -1 to go on, or the exit code: 0 after --help, --version, --print-config and a
+ * --check-config that passed, 2 for a command line that is not understood, 78 for bad values.
+ * Messages go to out and err. */
+PD_MUST_USE int pd_config_load(const struct pd_program *program, int argc, char *const *argv,
+                               void *values, FILE *out, FILE *err);
 
-/* The same for a text in memory alone (defaults, then the YAML): for tests and fuzzing.  why has why_size bytes; it is
- * "name:line:column: reason" on failure. */
-PD_MUST_USE enum pd_err pd_config_parse(const struct pd_program *program, const char *name, const uint8_t *yaml,
-                                        size_t size, void *values, char *why, size_t why_size);
+/* The same for a text in memory alone (defaults, then the YAML): for tests and fuzzing.  why has
+ * why_size bytes; it is "name:line:column: reason" on failure. */
+PD_MUST_USE enum pd_err pd_config_parse(const struct pd_program *program, const char *name,
+                                        const uint8_t *yaml, size_t size, void *values, char *why,
+                                        size_t why_size);
 
 /* The settings that every daemon has. */
 struct pd_common_config {
   uint64_t shard;
-  char zone[8];                /* "+08:00" */
-  char run_dir[256];           /* sockets */
-  char data_dir[256];          /* snapshots */
+  char zone[8];       /* "+08:00" */
+  char run_dir[256];  /* sockets */
+  char data_dir[256]; /* snapshots */
   char log_redis[256];
   char log_user[64];
   char log_password_file[256];
   char vault_redis[256];
   char vault_user[64];
   char vault_password_file[256];
-  char http[256];              /* "unix:/path", "127.0.0.1:port", or "" for none */
-  uint32_t log_level;          /* enum pd_level of journal.h */
+  char http[256];     /* "unix:/path", "127.0.0.1:port", or "" for none */
+  uint32_t log_level; /* enum pd_level of journal.h */
   uint32_t zero;
-  int64_t clock_anchor_ms;     /* the shard's clock showed this ... */
-  int64_t clock_at_ms;         /* ... when the real clock showed this */
-  uint64_t clock_factor;       /* and runs so many times as fast; 1 with 0, 0 is the real clock */
-  uint64_t snapshot_every;     /* events */
+  int64_t clock_anchor_ms; /* the shard's clock showed this ... */
+  int64_t clock_at_ms;     /* ... when the real clock showed this */
+  uint64_t clock_factor;   /* and runs so many times as fast; 1 with 0, 0 is the real clock */
+  uint64_t snapshot_every; /* events */
 };
 
 #define PD_COMMON_SETTINGS 16
 
-/* Write the common settings' rows into rows, which has room for PD_COMMON_SETTINGS; base is the offset of the struct
- * pd_common_config in the caller's struct. */
+/* Write the common settings' rows into rows, which has room for PD_COMMON_SETTINGS; base is the
+ * offset of the struct pd_common_config in the caller's struct. */
 void pd_config_common(struct pd_setting *rows, size_t base);
 
 /* "+08:00" -> 480; false if it is not a zone between -12:00 and +14:00. */

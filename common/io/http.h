@@ -1,7 +1,9 @@
-/* http - /livez, /readyz and /metrics for orchestrators and Prometheus, on a unix socket or a loopback port.
+/* http - /livez, /readyz and /metrics for orchestrators and Prometheus, on a unix socket or a
+ * loopback port.
  *
- * /livez is 200 while the loop turns.  /readyz is 200, or 503 with {"ready":false,"reasons":["..."]}.  Only GET and HEAD;
- * at most 64 connections of 5 s, requests of at most 8 KiB.
+ * /livez is 200 while the loop turns.  /readyz is 200, or 503 with
+ * {"ready":false,"reasons":["..."]}.  Only GET and HEAD; at most 64 connections of 5 s, requests of
+ * at most 8 KiB.
  */
 #ifndef PD_IO_HTTP_H
 #define PD_IO_HTTP_H
@@ -9,28 +11,36 @@
 #include "common/base/err.h"
 #include "common/io/metrics.h"
 
+#include <stdbool.h>
 #include <uv.h>
 
 struct pd_http;
 
 #define PD_HTTP_REASONS 16
 
-/* Asked at each /readyz: write why not (texts that live until the next call, at most max) and return how many; 0: ready. */
+/* Asked at each /readyz: write why not (texts that live until the next call, at most max) and
+ * return how many; 0: ready. */
 typedef size_t pd_http_ready_fn(void *context, const char **reasons, size_t max);
 
 /* Asked before each /metrics, so that gauges can be brought up to date.  May be NULL. */
 typedef void pd_http_refresh_fn(void *context);
 
 struct pd_http_options {
-  const char *listen; /* "unix:/path/socket" (made 0660, an old one is replaced) or "127.0.0.1:port" or "[::1]:port" */
+  const char *listen; /* "unix:/path/socket" (made 0660, an old one is replaced) or "127.0.0.1:port"
+                         or "[::1]:port" */
   struct pd_metrics *metrics;
   pd_http_ready_fn *ready;
   pd_http_refresh_fn *refresh;
   void *context;
 };
 
-/* PD_EINVAL: not an address of those kinds, or not loopback; PD_EIO: refused by the system (in use). */
-PD_MUST_USE enum pd_err pd_http_open(struct pd_http **http, uv_loop_t *loop, const struct pd_http_options *options);
+/* PD_EINVAL: not an address of those kinds, or not loopback; PD_EIO: refused by the system (in
+ * use). */
+PD_MUST_USE enum pd_err pd_http_open(struct pd_http **http, uv_loop_t *loop,
+                                     const struct pd_http_options *options);
+
+/* Is this one of the addresses that pd_http_open takes? */
+bool pd_http_listen_valid(const char *listen);
 
 /* Stop at once; NULL-safe.  The loop must run on to release the memory. */
 void pd_http_close(struct pd_http *http);

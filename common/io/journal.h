@@ -2,9 +2,11 @@
  *
  *     pd_say(PD_LEVEL_INFO, pd_kv_text("msg", "log opened"), pd_kv_uint("seq", 17));
  *
- * gives {"time":"2025-01-01T00:00:00.000Z","level":"info","service":"intake","shard":"370302","msg":"log opened","seq":17}.
- * No personal data: callers pass ids, never names, numbers, addresses or free text of a person.  A line is at most
- * PD_JOURNAL_LINE bytes; longer texts are cut (and stay valid UTF-8).  For the loop's thread only.
+ * gives
+ * {"time":"2025-01-01T00:00:00.000Z","level":"info","service":"intake","shard":"370302","msg":"log
+ * opened","seq":17}. No personal data: callers pass ids, never names, numbers, addresses or free
+ * text of a person.  A line is at most PD_JOURNAL_LINE bytes; longer texts are cut (and stay valid
+ * UTF-8).  For the loop's thread only.
  */
 #ifndef PD_IO_JOURNAL_H
 #define PD_IO_JOURNAL_H
@@ -46,7 +48,8 @@ static inline struct pd_kv pd_kv_id(const char *key, const struct pd_id *id) {
   return (struct pd_kv){.key = key, .kind = PD_KV_ID, .id = id};
 }
 
-/* Set who speaks, once at start.  Texts are copied; shard 0 is left out of the lines.  fd is 2 but in tests. */
+/* Set who speaks, once at start.  Texts are copied; shard 0 is left out of the lines.  fd is 2 but
+ * in tests. */
 void pd_journal_init(const char *service, uint32_t shard, enum pd_level level, int fd);
 
 /* Write one line; fields end with a PD_KV_END.  By custom the first is "msg". */
@@ -54,8 +57,9 @@ void pd_journal_write(enum pd_level level, const struct pd_kv *fields);
 
 #define pd_say(level, ...) pd_journal_write((level), (const struct pd_kv[]){__VA_ARGS__, {0}})
 
-/* True at most once per source and window: for what hostile or broken input can provoke without end.  Keeps the latest
- * 256 sources; *missed (may be NULL) is how many were held back since the last true.  now_ms: any steady clock. */
+/* True at most once per source and window: for what hostile or broken input can provoke without
+ * end.  Keeps the latest 256 sources; *missed (may be NULL) is how many were held back since the
+ * last true.  now_ms: any steady clock. */
 bool pd_journal_once(const char *source, uint64_t window_ms, uint64_t now_ms, uint64_t *missed);
 
 #endif

@@ -332,6 +332,11 @@ void pd_redis_close(struct pd_redis *self, pd_redis_released_fn *released, void 
   uv_close((uv_handle_t *)&self->timer, free_redis);
 }
 
+bool pd_redis_url_valid(const char *url) {
+  struct address address;
+  return parse_address(url, &address);
+}
+
 bool pd_redis_is_up(const struct pd_redis *self) {
   return self->up;
 }

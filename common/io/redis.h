@@ -55,6 +55,9 @@ PD_MUST_USE enum pd_err pd_redis_open(struct pd_redis **redis, uv_loop_t *loop,
 typedef void pd_redis_released_fn(void *context);
 void pd_redis_close(struct pd_redis *redis, pd_redis_released_fn *released, void *context);
 
+/* Is this "unix:/path" or "host:port"? */
+bool pd_redis_url_valid(const char *url);
+
 bool pd_redis_is_up(const struct pd_redis *redis);
 
 /* Send one command; the arguments are copied.  PD_EDOWN: not connected, the callback will not be

@@ -1,0 +1,77 @@
+#include "common/io/config.h"
+#include "common/io/http.h"
+#include "common/io/redis.h"
+
+#include <string.h>
+
+static const char *check_zone(const char *text) {
+  int32_t zone_min;
+  return pd_config_zone(text, &zone_min) ? NULL : "must be a zone like +08:00";
+}
+
+static const char *check_redis(const char *text) {
+  return pd_redis_url_valid(text) ? NULL : "must be unix:/path or host:port";
+}
+
+static const char *check_http(const char *text) {
+  return pd_http_listen_valid(text) ? NULL : "must be unix:/path, 127.0.0.1:port or [::1]:port";
+}
+
+static const char *check_path(const char *text) {
+  return text[0] == '/' ? NULL : "must be a path from the root";
+}
+
+#define AT(member)                                                                                 \
+  offsetof(struct pd_common_config, member), sizeof(((struct pd_common_config *)0)->member)
+#define TEXT(label, rule, given, words)                                                            \
+  { #label, PD_SETTING_TEXT, false, false, AT(label), 0, 0, given, NULL, words, rule }
+#define NUMBER(label, type, low, high, given, words)                                               \
+  { #label, type, false, false, AT(label), low, high, given, NULL, words, NULL }
+
+static const struct pd_setting common[PD_COMMON_SETTINGS] = {
+    {"shard", PD_SETTING_UINT, false, true, AT(shard), 100000, 999999, NULL, NULL,
+     "The district: its 6-digit adcode (GB/T 2260).", NULL},
+    TEXT(zone, check_zone, "+08:00", "The district's time zone."),
+    TEXT(run_dir, check_path, "/run/paidan", "Folder of the daemons' sockets."),
+    TEXT(data_dir, check_path, "/var/lib/paidan", "Folder of the snapshots."),
+    TEXT(log_redis, check_redis, "unix:/run/paidan/log.sock", "The Redis that holds the logs."),
+    TEXT(log_user, NULL, "", "User for the log's Redis."),
+    TEXT(log_password_file, check_path, "", "File whose first line is that user's password."),
+    TEXT(vault_redis, check_redis, "unix:/run/paidan/vault.sock",
+         "The Redis that holds the persons' keys."),
+    TEXT(vault_user, NULL, "", "User for the vault's Redis."),
+    TEXT(vault_password_file, check_path, "", "File whose first line is that user's password."),
+    TEXT(http, check_http, "",
+         "Where /livez, /readyz and /metrics are served: unix:/path or 127.0.0.1:port."),
+    {"log_level", PD_SETTING_CHOICE, false, false, AT(log_level), 0, 0, "info",
+     "debug|info|warn|error", "The least level that is logged.", NULL},
+    NUMBER(clock_anchor_ms, PD_SETTING_INT, 0, 4102444800000, "0",
+           "For rehearsals: the shard's clock showed this time (Unix ms) ..."),
+    NUMBER(clock_at_ms, PD_SETTING_INT, 0, 4102444800000, "0",
+           "... when the real clock showed this (Unix ms) ..."),
+    NUMBER(clock_factor, PD_SETTING_UINT, 1, 1000000, "1", "... and runs so many times as fast."),
+    NUMBER(snapshot_every, PD_SETTING_UINT, 1000, 1000000000, "200000",
+           "A snapshot is written after so many events."),
+};
+
+void pd_config_common(struct pd_setting *rows, size_t base) {
+  memcpy(rows, common, sizeof common);
+  for (size_t i = 0; i < PD_COMMON_SETTINGS; i++) rows[i].offset += base;
+}
+
+static int two_digits(const char *text) {
+  if (text[0] < '0' || text[0] > '9' || text[1] < '0' || text[1] > '9') return -1;
+  return (text[0] - '0') * 10 + (text[1] - '0');
+}
+
+bool pd_config_zone(const char *text, int32_t *zone_min) {
+  *zone_min = 0;
+  if (strlen(text) != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':') return false;
+  int hours = two_digits(text + 1);
+  int minutes = two_digits(text + 4);
+  if (hours < 0 || minutes < 0 || minutes > 59) return false;
+  int value = hours * 60 + minutes;
+  if (text[0] == '-') value = -value;
+  *zone_min = value;
+  return value >= -12 * 60 && value <= 14 * 60;
+}
