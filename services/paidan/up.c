@@ -77,10 +77,11 @@ static bool is_hopeless(const struct child *child) {
 }
 
 static int say_hopeless(struct up *up, const struct child *child) {
-  char words[600], what[80];
+  char words[600], what[80], next[TOOL_PATH + 8];
   snprintf(what, sizeof what, "%s cannot run (exit %d)", child->name, WEXITSTATUS(child->status));
+  snprintf(next, sizeof next, "read %s", child->journal);
   return out_fail(&up->tool->out, PD_EXIT_CONFIG, what, last_words(child, words, sizeof words),
-                  child->journal);
+                  next);
 }
 
 /* Start again what has ended, when its time has come.  Returns an exit code when that is hopeless.
@@ -89,9 +90,9 @@ static int tend(struct up *up, bool starting) {
   for (size_t i = 0; i < SERVERS_ALL; i++) {
     struct child *child = &up->servers.children[i];
     if (child_ended(child)) {
+      if (is_hopeless(child) && (starting || child->restarts == 0)) return say_hopeless(up, child);
       fprintf(stderr, "paidan up: %s has ended (status %d), starting it again in %llu ms\n",
               child->name, child->status, (unsigned long long)child->wait_ms);
-      if (is_hopeless(child) && (starting || child->restarts == 0)) return say_hopeless(up, child);
     }
     if (child->pid == 0 && child_clock_ms() >= child->next_ms) {
       child->restarts++;

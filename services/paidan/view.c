@@ -6,28 +6,16 @@
 
 /* ---- tables ---- */
 
-/* Make room for `count` items of `size` bytes; new ones are zeroed.  Ends the program without
- * memory: nothing is lost. */
-static void *grow(void *items, size_t *room, size_t count, size_t size) {
-  if (count <= *room) return items;
-  size_t more = *room == 0 ? 64 : *room * 2;
-  while (more < count) more *= 2;
-  uint8_t *grown = realloc(items, more * size);
-  pd_assert(grown != NULL);
-  memset(grown + *room * size, 0, (more - *room) * size);
-  *room = more;
-  return grown;
-}
-
 #define NUMBER_MAX 100000000u /* numbers are given out one by one: a larger one is damage */
 
 /* The item of a number, which is given out in order from 1. */
-#define NUMBERED(view, items, count, room, number)                                               \
-  do {                                                                                           \
-    if ((number) == 0 || (number) > NUMBER_MAX) return NULL;                                     \
-    (view)->items = grow((view)->items, &(view)->room, (size_t)(number), sizeof *(view)->items); \
-    if ((view)->count < (number)) (view)->count = (size_t)(number);                              \
-    return &(view)->items[(number)-1];                                                           \
+#define NUMBERED(view, items, count, room, number)                                       \
+  do {                                                                                   \
+    if ((number) == 0 || (number) > NUMBER_MAX) return NULL;                             \
+    (view)->items =                                                                      \
+        ids_grow((view)->items, &(view)->room, (size_t)(number), sizeof *(view)->items); \
+    if ((view)->count < (number)) (view)->count = (size_t)(number);                      \
+    return &(view)->items[(number)-1];                                                   \
   } while (false)
 
 static struct view_order *make_order(struct view *view, uint64_t number) {
@@ -75,44 +63,18 @@ bool view_site_within(const struct view *view, uint32_t below, uint32_t above) {
   return false;
 }
 
-/* Ids are random: their first bytes are a hash. */
-static size_t place_of(const struct view *view, const struct pd_id *id) {
-  uint64_t hash;
-  memcpy(&hash, id->bytes, sizeof hash);
-  size_t at = (size_t)hash & (view->index_size - 1);
-  while (view->index[at] != 0 && !pd_id_equal(&view->persons[view->index[at] - 1].id, id)) {
-    at = (at + 1) & (view->index_size - 1);
-  }
-  return at;
-}
-
 struct view_person *view_person(const struct view *view, const struct pd_id *id) {
-  if (view->index_size == 0) return NULL;
-  uint32_t found = view->index[place_of(view, id)];
-  return found == 0 ? NULL : &view->persons[found - 1];
-}
-
-static void grow_index(struct view *view) {
-  free(view->index);
-  view->index_size = view->index_size == 0 ? 1024 : view->index_size * 2;
-  view->index = calloc(view->index_size, sizeof *view->index);
-  pd_assert(view->index != NULL);
-  for (size_t i = 0; i < view->person_count; i++) {
-    view->index[place_of(view, &view->persons[i].id)] = (uint32_t)i + 1;
-  }
+  uint32_t found = ids_find(&view->ids, id);
+  return found == IDS_NONE ? NULL : &view->persons[found];
 }
 
 static struct view_person *make_person(struct view *view, ProtobufCBinaryData bytes) {
   struct pd_id id = PD_ID(bytes);
-  struct view_person *found = view_person(view, &id);
-  if (found != NULL) return found;
-  if ((view->person_count + 1) * 2 > view->index_size) grow_index(view);
-  view->persons =
-      grow(view->persons, &view->person_room, view->person_count + 1, sizeof *view->persons);
-  struct view_person *person = &view->persons[view->person_count++];
-  person->id = id;
-  view->index[place_of(view, &id)] = (uint32_t)view->person_count;
-  return person;
+  uint32_t place = ids_take(&view->ids, &id);
+  view->persons = ids_grow(view->persons, &view->person_room, place + 1u, sizeof *view->persons);
+  view->person_count = view->ids.count;
+  view->persons[place].id = id;
+  return &view->persons[place];
 }
 
 void view_close(struct view *view) {
@@ -124,7 +86,7 @@ void view_close(struct view *view) {
   free(view->orders);
   free(view->offers);
   free(view->persons);
-  free(view->index);
+  ids_free(&view->ids);
   free(view->sites);
   free(view->holds);
   *view = (struct view){0};
@@ -248,7 +210,7 @@ static void on_offer(struct view *view, const struct pd_offer_made *body, int64_
                                .start_ms = body->start_ms,
                                .open = true};
   order->offers =
-      grow(order->offers, &order->offer_room, order->offer_count + 1, sizeof *order->offers);
+      ids_grow(order->offers, &order->offer_room, order->offer_count + 1, sizeof *order->offers);
   order->offers[order->offer_count++] = body->offer;
   make_person(view, body->volunteer)->offers++;
 }

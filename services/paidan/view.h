@@ -7,6 +7,7 @@
 #define PAIDAN_VIEW_H
 
 #include "services/paidan/cursor.h"
+#include "services/paidan/ids.h"
 #include "services/paidan/proto_json.h"
 #include "services/paidan/tool.h"
 
@@ -118,8 +119,7 @@ struct view {
   struct view_person *persons;
   size_t person_count;
   size_t person_room;
-  uint32_t *index; /* of persons by id: place + 1 */
-  size_t index_size;
+  struct ids ids;          /* a person's number is its place in persons */
   struct view_site *sites; /* [0] is site 1 */
   size_t site_count;
   size_t site_room;
