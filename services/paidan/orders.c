@@ -33,6 +33,7 @@ static int say_command(struct tool *tool, struct pd_command *command, const char
   struct pd_id actor;
   int code = set_actor(tool, command, &actor);
   if (code == 0) code = tool_send(tool, "ops", command, &reply);
+  command->actor = (ProtobufCBinaryData){0}; /* the id ends with this call */
   if (code != 0) return code;
   const struct pd_ack *ack = reply->ack;
   out_text(&tool->out, "%s%s (recorded as %s %llu)", done, ack->duplicate ? ", as before" : "",
