@@ -320,16 +320,28 @@ static void start_loop(struct pd_shell *shell) {
   uv_timer_start(&shell->beat, on_beat, BEAT_MS, BEAT_MS);
 }
 
+static void close_handles(struct pd_shell *shell) {
+  uv_close((uv_handle_t *)&shell->beat, NULL);
+  uv_close((uv_handle_t *)&shell->deadline, NULL);
+  uv_close((uv_handle_t *)&shell->wake, NULL);
+  uv_close((uv_handle_t *)&shell->term, NULL);
+  uv_close((uv_handle_t *)&shell->interrupt, NULL);
+  if (shell->prepare.loop != NULL) uv_close((uv_handle_t *)&shell->prepare, NULL);
+}
+
 static void close_all(struct pd_shell *shell) {
   if (shell->service->close != NULL && shell->context != NULL)
     shell->service->close(shell->context);
   pd_live_close(shell);
   pd_store_close(shell->store);
   pd_http_close(shell->http);
-  uv_timer_stop(&shell->beat);
-  uv_timer_stop(&shell->deadline);
+  close_handles(shell);
   for (int i = 0; i < 100 && uv_run(&shell->loop, UV_RUN_NOWAIT) != 0; i++) continue;
   if (shell->zmq != NULL) zmq_ctx_term(shell->zmq);
+  pd_metrics_close(shell->metrics);
+  /* Refused as long as somebody's handle is open: the process ends all the same. */
+  if (uv_loop_close(&shell->loop) != 0)
+    pd_say(PD_LEVEL_DEBUG, pd_kv_text("msg", "a handle of the loop was left open"));
 }
 
 /* Replay, lead, serve; after a fence again from the start.  Returns the exit code. */
