@@ -52,22 +52,36 @@ struct grid_query {
 };
 
 struct grid_hit {
-  double
-      hav; /* haversine of the angle between: the square of the sine of its half; orders the answer */
+  double hav; /* haversine of the angle between: the square of the sine of its half; orders the
+                 answer */
   double distance_m; /* the same in metres */
   uint32_t member;
   uint32_t zero;
 };
 
-struct grid; /* opaque tables in the arena; the struct below only points at them */
-
 struct grid_facts;
+struct grid_area;
+struct grid_block;
+struct grid_hot;
 
+/* Which instructions prune; the answers are the same. */
+enum grid_isa { GRID_PLAIN, GRID_AVX2, GRID_AVX512, GRID_ISA_COUNT };
+
+/* The handle; what it points at stands in the arena (grid_table.h). */
 struct grid {
   struct grid_facts *facts;
-  struct grid_member *members;
-  uint8_t *present;
-  uint64_t capacity;
+  struct grid_area *areas;
+  uint64_t *cells;
+  struct grid_block *blocks;
+  uint32_t *next; /* block after a block in its cell, or in the chain of free ones */
+  struct grid_hot *hot;
+  uint32_t *radius_m;
+  uint32_t capacity;
+  uint32_t side; /* the box is 2^side areas wide and high */
+  uint32_t cell_limit;
+  uint32_t block_limit;
+  enum grid_isa isa;
+  uint32_t zero;
 };
 
 /* Take an index for the members 0 .. capacity - 1 out of the arena: only tables without
@@ -77,6 +91,10 @@ void grid_init(struct grid *grid, struct pd_arena *arena, uint32_t capacity);
 
 /* What grid_init() takes out of an arena, bytes. */
 size_t grid_bytes(uint32_t capacity);
+
+/* Prune with these instructions from now on; false, and nothing changes, if this processor lacks
+ * them.  grid_init() takes the best there are. */
+bool grid_use(struct grid *grid, enum grid_isa isa);
 
 /* Add a member, or change everything about it. */
 void grid_set(struct grid *grid, uint32_t member, const struct grid_member *as);
@@ -106,6 +124,20 @@ struct grid_member grid_get(const struct grid *grid, uint32_t member);
  * the nearest on. */
 uint32_t grid_nearest(const struct grid *grid, const struct grid_query *query,
                       const struct grid_hit *after, struct grid_hit *hits);
+
+/* Many queries at once, answered in the order of their places, so that neighbours find their data
+ * in the cache.  The answer to query i stands in hits[i * stride ...], its length in found[i];
+ * every k <= stride.  order: room for 2 * count numbers, used as scratch. */
+void grid_batch(const struct grid *grid, const struct grid_query *queries, uint32_t count,
+                uint32_t stride, uint64_t *order, struct grid_hit *hits, uint32_t *found);
+
+/* Lay the tables out anew in the order of places, as they are after a bulk load: nothing changes
+ * but the time that queries take.  O(count); updates do it by themselves when it is due. */
+void grid_rebuild(struct grid *grid);
+
+/* Walk through everything and abort on a broken invariant; for tests.  Returns the bytes of the
+ * tables that are in use. */
+size_t grid_check(const struct grid *grid);
 
 /* The haversine of two places, 0 .. 1, by arithmetic that is the same on every machine (no
  * libm): within 1e-15 of the true value, relative to it.  Formula: sin2(dlat/2) + cos(lat1)

@@ -13,6 +13,7 @@ static const struct bench benches[] = {
      "Durable events a second through one log, beside one XADD an event.", bench_log},
     {"loop", "[--rate N] [--seconds N] [--volunteers N]",
      "Order placed to first offer received, through all daemons, durable.", bench_loop},
+    {"knn", "POINTS QUERIES MOVES", "Nearest neighbours, filtered and not, and moves.", bench_knn},
 };
 
 uint64_t bench_now_ns(void) {

@@ -86,14 +86,20 @@ static uint32_t check(struct grid_query q) {
   return n;
 }
 
-static int32_t near(int32_t at, double spread_e7) {
+/* Within twice the spread, about as a bell; never beyond `end` either way. */
+static int32_t near_within(int32_t at, double spread_e7, int32_t end) {
   double sum = 0;
   for (int i = 0; i < 4; i++) sum += pd_rng_unit(&rng) - 0.5;
-  return (int32_t)fmax(INT32_MIN, fmin(INT32_MAX, at + sum * spread_e7));
+  int64_t to = at + (int64_t)(sum * spread_e7);
+  return (int32_t)(to > end ? end : to < -end ? -end : to);
 }
 
-static int32_t within(int32_t limit, int32_t at) {
-  return at < -limit ? -limit : at > limit ? limit : at;
+static int32_t near_lat(int32_t at, double spread_e7) {
+  return near_within(at, spread_e7, 900000000);
+}
+
+static int32_t near_lon(int32_t at, double spread_e7) {
+  return near_within(at, spread_e7, 1800000000);
 }
 
 static struct grid_member somebody(int32_t lat_e7, int32_t lon_e7, double spread_e7) {
@@ -101,13 +107,14 @@ static struct grid_member somebody(int32_t lat_e7, int32_t lon_e7, double spread
   for (int bit = 0; bit < 20; bit++)
     if (pd_rng_below(&rng, 20) == 0) mask |= 1u << bit;
   uint32_t radius_m = pd_rng_below(&rng, 2) ? GRID_ANYWHERE : (uint32_t)pd_rng_below(&rng, 3000);
-  return (struct grid_member){near(lat_e7, spread_e7), near(lon_e7, spread_e7), mask, radius_m};
+  return (struct grid_member){near_lat(lat_e7, spread_e7), near_lon(lon_e7, spread_e7), mask,
+                              radius_m};
 }
 
 static struct grid_query question(int32_t lat_e7, int32_t lon_e7, double spread_e7) {
   static const uint32_t ks[] = {1, 3, 8, 8, 8, 16, 31, 64, 200, GRID_K_MAX};
   static const uint32_t radii[] = {0, 50, 1200, 1200, 5000, 100000, 3000000};
-  struct grid_query q = {near(lat_e7, spread_e7), near(lon_e7, spread_e7), 0, 0, 0, 0};
+  struct grid_query q = {near_lat(lat_e7, spread_e7), near_lon(lon_e7, spread_e7), 0, 0, 0, 0};
   q.k = ks[pd_rng_below(&rng, sizeof ks / sizeof *ks)];
   q.radius_m = radii[pd_rng_below(&rng, sizeof radii / sizeof *radii)];
   if (pd_rng_below(&rng, 2)) q.need = 1u << pd_rng_below(&rng, 20);
@@ -137,9 +144,8 @@ Test(grid, the_distance_is_the_haversine_of_libm) {
   begin(1, 2);
   for (int i = 0; i < 200000; i++) {
     double reach = pow(10, 2 + 7.2 * pd_rng_unit(&rng));
-    int32_t lat = near(0, 4.4e8), lon = near(0, 8.8e8);
-    int32_t lat2 = within(900000000, near(lat, reach));
-    int32_t lon2 = within(1800000000, near(lon, reach));
+    int32_t lat = near_lat(0, 6e8), lon = near_lon(0, 12e8);
+    int32_t lat2 = near_lat(lat, reach), lon2 = near_lon(lon, reach);
     double a = sin((lat2 - lat) * 1e-7 * M_PI / 360),
            b = sin((lon2 - (double)lon) * 1e-7 * M_PI / 360);
     double h = a * a + cos(lat * 1e-7 * M_PI / 180) * cos(lat2 * 1e-7 * M_PI / 180) * b * b;
@@ -161,16 +167,20 @@ Test(grid, answers_equal_brute_force_while_members_come_move_and_go) {
     uint32_t member = (uint32_t)pd_rng_below(&rng, 3000);
     struct grid_member as = somebody(CITY_LAT, CITY_LON, 200000);
     switch (pd_rng_below(&rng, 4)) {
-      case 0: put(member, as); break;
-      case 1: take(member); break;
-      case 2:
-        grid_mask(&grid, member, as.mask);
-        model.members[member].mask = as.mask;
-        break;
-      default:
-        grid_move(&grid, member, as.lat_e7, as.lon_e7);
-        model.members[member].lat_e7 = as.lat_e7;
-        model.members[member].lon_e7 = as.lon_e7;
+    case 0:
+      put(member, as);
+      break;
+    case 1:
+      take(member);
+      break;
+    case 2:
+      grid_mask(&grid, member, as.mask);
+      model.members[member].mask = as.mask;
+      break;
+    default:
+      grid_move(&grid, member, as.lat_e7, as.lon_e7);
+      model.members[member].lat_e7 = as.lat_e7;
+      model.members[member].lon_e7 = as.lon_e7;
     }
     if (i % 1000 == 0) check_about(CITY_LAT, CITY_LON, 300000, 10);
   }

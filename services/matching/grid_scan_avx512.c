@@ -1,0 +1,45 @@
+/* The scan with AVX-512 (F, VL, DQ, BW).  A block is half a register wide: cells hold some five
+ * members, so wider ones would mostly be empty. */
+#include "services/matching/grid_table.h"
+
+#include <immintrin.h>
+
+#define GRID_EAGER 1.5f
+
+struct lens {
+  __m256i lat_e7;
+  __m256i lon_e7;
+  __m256i need;
+  __m256 east;
+  __m256 lean;
+};
+
+static inline struct lens lens_of(const struct grid_seek *seek, int32_t lat_e7, int32_t lon_e7) {
+  return (struct lens){_mm256_set1_epi32(lat_e7), _mm256_set1_epi32(lon_e7),
+                       _mm256_set1_epi32((int32_t)seek->need), _mm256_set1_ps(seek->east),
+                       _mm256_set1_ps(seek->lean)};
+}
+
+static inline __m256i load(const void *at) {
+  return _mm256_loadu_si256((const __m256i *)at);
+}
+
+static inline uint32_t lens_look(const struct lens *lens, const struct grid_block *block,
+                                 float limit, float near[GRID_LANES]) {
+  __m256i mask = _mm256_and_si256(load(block->mask), lens->need);
+  __mmask8 lanes = _mm256_cmpeq_epi32_mask(mask, lens->need);
+  if (lanes == 0) return 0;
+  __m256 north = _mm256_cvtepi32_ps(_mm256_sub_epi32(load(block->lat_e7), lens->lat_e7));
+  __m256 east = _mm256_cvtepi32_ps(_mm256_sub_epi32(load(block->lon_e7), lens->lon_e7));
+  __m256 factor = _mm256_fnmadd_ps(lens->lean, north, lens->east);
+  __m256 square = _mm256_fmadd_ps(_mm256_mul_ps(east, east), factor, _mm256_mul_ps(north, north));
+  _mm256_storeu_ps(near, square);
+  return _mm256_mask_cmp_ps_mask(lanes, square, _mm256_set1_ps(limit), _CMP_LE_OQ);
+}
+
+#include "services/matching/grid_walk.h"
+
+uint32_t grid_scan_avx512(const struct grid *grid, const struct grid_seek *seek,
+                          struct grid_hit *hits) {
+  return walk_all(grid, seek, hits);
+}
