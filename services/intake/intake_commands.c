@@ -283,8 +283,8 @@ static bool check_confirmed_slot(const struct intake_call *call, const struct in
  */
 static bool is_last(const struct intake_order *order) {
   pd_assert(order->slots[INTAKE_SLOT_FINISHED] > 0);
-  return order->served && order->slots[INTAKE_SLOT_FINISHED] == 1 &&
-         order->slots[INTAKE_SLOT_BOOKED] == 0 && order->slots[INTAKE_SLOT_STARTED] == 0;
+  return order->slots[INTAKE_SLOT_FINISHED] == 1 && order->slots[INTAKE_SLOT_BOOKED] == 0 &&
+         order->slots[INTAKE_SLOT_STARTED] == 0;
 }
 
 static void say_confirmed(const struct intake_call *call, const struct intake_order *order,

@@ -145,7 +145,7 @@ static void fold(struct intake *self, const struct pd_event *event) {
       intake_apply_person(self, event->resident_registered->person, INTAKE_RESIDENT);
       return;
     case PD_EVENT_PERSON_ERASED:
-      intake_apply_flags(self, event->person_erased->person, INTAKE_ERASED | INTAKE_EXITED, 0);
+      intake_apply_flags(self, event->person_erased->person, INTAKE_ERASED, 0);
       return;
     case PD_EVENT_ORDER_PLACED: intake_apply_placed(self, event->order_placed); return;
     case PD_EVENT_OFFER_ANSWERED: intake_apply_answered(self, event->offer_answered); return;

@@ -185,7 +185,8 @@ void intake_apply_closed(struct intake *self, const struct pd_order_closed *body
 void intake_apply_offer_made(struct intake *self, const struct pd_offer_made *body) {
   uint32_t volunteer = intake_person_index(self, body->volunteer);
   if (body->offer > self->facts->last_offer) self->facts->last_offer = body->offer;
-  if (volunteer == PD_NONE || intake_order_find(self, body->order) == NULL) return;
+  if (body->offer == 0 || volunteer == PD_NONE) return;
+  if (intake_order_find(self, body->order) == NULL) return;
   if (intake_offer_find(self, body->offer) != NULL) return;
   if (pd_pool_free(&self->offer_pool) == 0) return;
   uint32_t at = pd_pool_take(&self->offer_pool);

@@ -132,3 +132,18 @@ Test(intake_keys, every_kind_of_grant_is_repeated_with_its_own_answer) {
   core_expect_silence(&h);
   end();
 }
+
+Test(intake_keys, only_intakes_own_events_bind_keys) {
+  given_people();
+  struct pd_id key = core_id(77);
+  struct pd_origin origin = PD_ORIGIN_INIT;
+  origin.key = origin.body = pd_bytes(&key);
+  struct pd_order_staffed body = PD_ORDER_STAFFED_INIT;
+  struct pd_event event = PD_EVENT_INIT;
+  event.body_case = PD_EVENT_ORDER_STAFFED;
+  event.order_staffed = &body;
+  event.origin = &origin;
+  core_hear_event(&h, PD_LOG_MATCHING, &event);
+  cr_assert_not(intake_knows_key(h.self, &key));
+  end();
+}

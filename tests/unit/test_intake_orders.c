@@ -268,6 +268,23 @@ Test(intake_orders, an_offer_outlives_its_order_and_then_ends) {
   end();
 }
 
+Test(intake_orders, a_filled_slot_ends_its_offer) {
+  given_people();
+  uint64_t order = given_order(1, 2);
+  when_offered(5, order, 11);
+  when_offered(6, order, 12);
+  struct pd_slot_filled body = PD_SLOT_FILLED_INIT;
+  body.order = order;
+  body.slot = 1;
+  body.volunteer = core_bytes(11);
+  body.offer = 5;
+  core_hear(&h, PD_LOG_MATCHING, PD_EVENT_SLOT_FILLED, &body);
+  cr_assert_eq(intake_count(h.self).offers, 1);
+  when_answered(5, 11, true);
+  expect_refused(PD_CODE_UNKNOWN, "answer_offer.offer");
+  end();
+}
+
 Test(intake_orders, an_offer_of_an_order_that_ended_is_not_kept) {
   given_people();
   uint64_t order = given_order(1, 1);

@@ -60,6 +60,17 @@ Test(intake_registry, a_place_belongs_to_the_nearest_station) {
   end();
 }
 
+Test(intake_registry, nearest_is_measured_in_metres_not_in_degrees) {
+  given_district();
+  /* From the middle, S5 is 0.0405 degrees north, S2 is 0.045 degrees west: 4.5 and 4.0 km. */
+  struct pd_point north = a_point(MID_LON, MID_LAT + 9 * KM_E7 / 2);
+  struct pd_register_site site = a_site("S5", PD_SITE_LEVEL_STATION, "S1", &north);
+  when_said(PD_COMMAND_REGISTER_SITE, &site);
+  given_volunteer(11);
+  cr_assert_eq(core_last(&h, PD_EVENT_VOLUNTEER_REGISTERED)->volunteer_registered->site, 3);
+  end();
+}
+
 Test(intake_registry, without_stations_an_institute_is_in_charge_and_without_those_the_centre) {
   given_nothing();
   struct pd_point point = a_point(MID_LON, MID_LAT);
