@@ -5,8 +5,9 @@
 #include <string.h>
 
 void pd_arena_init(struct pd_arena *arena, void *memory, size_t size) {
-  pd_assert(((uintptr_t)memory & 15) == 0);
-  *arena = (struct pd_arena){.base = memory, .size = size};
+  size_t skip = -(uintptr_t)memory & 15;
+  pd_assert(skip < size);
+  *arena = (struct pd_arena){.base = (uint8_t *)memory + skip, .size = size - skip};
 }
 
 void *pd_arena_try(struct pd_arena *arena, size_t size) {
