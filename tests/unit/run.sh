@@ -1,8 +1,8 @@
 #!/bin/sh
-# run.sh REPORTS PROGRAM [ARGUMENT…]: run a test program under the sanitizers, and fail if any of its
-# processes left a report.  A leak does not fail a Criterion test by itself, and what a child process
-# prints may be lost: hence the files.  REPORTS is the beginning of the report files' names; the
-# sanitizers add a dot and the process id.
+# run.sh REPORTS PROGRAM [ARGUMENT…]: run a test program under the sanitizers, and fail if any of
+# its processes left a report.  A leak does not fail a Criterion test by itself, and what a child
+# process prints may be lost: hence the files.  REPORTS is the beginning of the report files' names;
+# the sanitizers add a dot and the process id.
 reports=$1
 shift
 rm -f "$reports".*
