@@ -33,7 +33,9 @@ void config_set(struct config_load *load, int setting, const char *text, const c
 /* Set everything that a YAML text gives; name is what messages call it. */
 void config_read_yaml(struct config_load *load, const char *name, const uint8_t *yaml, size_t size);
 
+/* What --help shows. */
 void config_print_help(const struct pd_program *program, FILE *out);
+/* What --print-config shows: every value, secrets as ***, and its source. */
 void config_print_values(const struct config_load *load, FILE *out);
 
 #endif

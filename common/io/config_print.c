@@ -44,7 +44,8 @@ void config_print_help(const struct pd_program *program, FILE *out) {
       "  --print-config   print every setting and where it came from, then end\n"
       "  --version        print the version, then end\n"
       "  --help           print this, then end\n\n"
-      "Settings: a flag wins over the environment (PAIDAN_NAME), that over the file, that over the default.\n");
+      "Settings: a flag wins over the environment (PAIDAN_NAME), that over the file,\n"
+      "that over the default.\n");
   for (size_t i = 0; i < program->count; i++) {
     const struct pd_setting *setting = &program->settings[i];
     fprintf(out, "  --");

@@ -35,15 +35,19 @@ struct pd_kv {
   };
 };
 
+/* A text, NULL standing for "". */
 static inline struct pd_kv pd_kv_text(const char *key, const char *text) {
   return (struct pd_kv){.key = key, .kind = PD_KV_TEXT, .text = text};
 }
+/* A number from 0. */
 static inline struct pd_kv pd_kv_uint(const char *key, uint64_t number) {
   return (struct pd_kv){.key = key, .kind = PD_KV_UINT, .number = number};
 }
+/* A number that may be negative. */
 static inline struct pd_kv pd_kv_int(const char *key, int64_t integer) {
   return (struct pd_kv){.key = key, .kind = PD_KV_INT, .integer = integer};
 }
+/* An id, as 32 digits. */
 static inline struct pd_kv pd_kv_id(const char *key, const struct pd_id *id) {
   return (struct pd_kv){.key = key, .kind = PD_KV_ID, .id = id};
 }

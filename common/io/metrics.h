@@ -17,6 +17,7 @@ struct pd_metric;
 
 enum pd_metric_kind { PD_METRIC_COUNTER, PD_METRIC_GAUGE, PD_METRIC_HISTOGRAM };
 
+/* An empty registry; PD_EIO without memory. */
 PD_MUST_USE enum pd_err pd_metrics_open(struct pd_metrics **metrics);
 void pd_metrics_close(struct pd_metrics *metrics); /* NULL-safe */
 

@@ -58,6 +58,7 @@ void pd_redis_close(struct pd_redis *redis, pd_redis_released_fn *released, void
 /* Is this "unix:/path" or "host:port"? */
 bool pd_redis_url_valid(const char *url);
 
+/* Up, as the state callback said. */
 bool pd_redis_is_up(const struct pd_redis *redis);
 
 /* Send one command; the arguments are copied.  PD_EDOWN: not connected, the callback will not be

@@ -83,6 +83,7 @@ PD_MUST_USE enum pd_err pd_store_open(struct pd_store **store, uv_loop_t *loop,
  * release it. */
 void pd_store_close(struct pd_store *store);
 
+/* Up, as the state callback said. */
 bool pd_store_is_up(const struct pd_store *store);
 
 /* In all calls below: log is its name ("intake"), at most 32 letters; PD_EDOWN means the store is
@@ -129,8 +130,10 @@ PD_MUST_USE enum pd_err pd_store_load_library(struct pd_store_now *store, const 
  * another. */
 PD_MUST_USE enum pd_err pd_store_check_library(struct pd_store_now *store);
 
+/* As pd_store_tail; PD_EDOWN, PD_EIO and PD_EFORMAT as its callback has them. */
 PD_MUST_USE enum pd_err pd_store_tail_now(struct pd_store_now *store, const char *log,
                                           struct pd_tail *tail);
+/* As pd_store_boot. */
 PD_MUST_USE enum pd_err pd_store_boot_now(struct pd_store_now *store, const char *log,
                                           struct pd_tail *tail);
 

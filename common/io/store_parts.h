@@ -39,6 +39,7 @@ enum pd_err store_reply_version(const redisReply *reply);
 enum pd_commit_reply store_reply_commit(const redisReply *reply, struct pd_tail *tail,
                                         const char **why);
 
+/* PD_OK with the tail; PD_EDOWN no reply; PD_EIO an error; PD_EFORMAT anything else. */
 enum pd_err store_reply_tail(const redisReply *reply, struct pd_tail *tail);
 
 /* Entries out of an XRANGE reply; *entries is the caller's to free, its bytes stay the reply's. */
