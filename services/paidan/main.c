@@ -21,8 +21,10 @@ static const struct option_row global_options[] = {
     {NULL, NULL, NULL},
 };
 
-static const struct command *const families[] = {up_commands,    status_commands, load_commands,
-                                                 order_commands, logs_commands,   verify_commands};
+static const struct command *const families[] = {
+    up_commands,   status_commands, load_commands, order_commands,  people_commands,
+    logs_commands, trace_commands,  why_commands,  verify_commands,
+};
 #define FAMILIES (sizeof families / sizeof families[0])
 
 /* Does the command's name stand at the head of argv?  Returns how many words it has, else 0. */

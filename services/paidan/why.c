@@ -1,0 +1,322 @@
+/* why - who was invited to an order, who was not, and for which reason.
+ *
+ * Matching's core is replayed from the logs, in the recorded order, up to each wave of the order;
+ * there it is asked whom that wave would look at.  Nothing is guessed: these are the same rules
+ * over the same facts.
+ */
+#include "common/base/calendar.h"
+#include "services/matching/matching_core.h"
+#include "services/paidan/cursor.h"
+#include "services/paidan/labels.h"
+#include "services/paidan/proto_json.h"
+#include "services/paidan/tool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define STATE_SIZE   ((size_t)4 << 30) /* of address space; only touched pages count */
+#define EVENT_MEMORY (512u << 10)
+
+struct input { /* a log that matching consumes */
+  struct cursor cursor;
+  uint64_t seq; /* applied */
+};
+
+struct why {
+  struct tool *tool;
+  struct pd_store_now *store;
+  uint64_t order;
+  bool one; /* about one volunteer */
+  bool placed;
+  bool zero[6];
+  struct pd_id person;
+  uint64_t limit;
+  struct matching *core;
+  void *memory;
+  struct input inputs[PD_LOGS];
+  struct matching_verdict *list;
+  json_t *waves;
+  json_t *wave; /* the one whose offers follow; borrowed */
+};
+
+/* ---- replay ---- */
+
+static bool is_input(unsigned log) { return (matching_core.inputs & PD_LOG_BIT(log)) != 0; }
+
+static enum pd_err build(struct why *why) {
+  struct pd_arena arena;
+  struct pd_shard shard = {.code = why->tool->shard, .zone_min = why->tool->zone_min};
+  why->memory = mmap(NULL, STATE_SIZE, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (why->memory == MAP_FAILED) return PD_EIO;
+  pd_arena_init(&arena, why->memory, STATE_SIZE);
+  why->core = matching_core.init(&arena, &pd_limits_district, &shard, NULL);
+  for (unsigned log = 1; log < PD_LOGS; log++) {
+    if (is_input(log)) cursor_open(&why->inputs[log].cursor, why->store, (enum pd_log)log, 1);
+  }
+  return PD_OK;
+}
+
+static const struct pd_event *unpack(const struct pd_entry_item *item) {
+  static uint8_t memory[EVENT_MEMORY];
+  struct pd_arena arena;
+  pd_arena_init(&arena, memory, sizeof memory);
+  return pd_event_unpack(&arena, item->event, item->size);
+}
+
+/* Apply an input log up to a seq, as a mark says that matching had. */
+static enum pd_err consume(struct why *why, unsigned log, uint64_t upto) {
+  if (log >= PD_LOGS || !is_input(log)) return PD_EFORMAT;
+  struct input *input = &why->inputs[log];
+  while (input->seq < upto) {
+    struct pd_entry_item item;
+    enum pd_err err = cursor_item(&input->cursor, &item);
+    if (err != PD_OK) return err;
+    if (item.log != PD_LOG_UNSPECIFIED) continue;
+    const struct pd_event *event = unpack(&item);
+    if (event == NULL) return PD_EFORMAT;
+    input->seq = event->seq;
+    matching_core.apply(why->core, event);
+  }
+  return PD_OK;
+}
+
+/* ---- what is told ---- */
+
+static json_t *verdict_json(const struct why *why, const struct matching_verdict *verdict) {
+  char id[PD_ID_TEXT], name[PROTO_NAME], start[PD_TIME_TEXT] = "";
+  bool free_to_come = verdict->reason == PD_REASON_UNSPECIFIED;
+  struct label label = label_reason(verdict->reason);
+  proto_enum(&paidan__v1__reason__descriptor, (int)verdict->reason, name);
+  if (verdict->start_ms != 0) pd_time_text(verdict->start_ms, why->tool->zone_min, start);
+  return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s}", "volunteer", pd_id_text(&verdict->person, id),
+                   "verdict", free_to_come ? "eligible" : name, "zh",
+                   free_to_come ? "符合条件" : label.zh, "en", free_to_come ? "eligible" : label.en,
+                   "distance_m", (int)verdict->distance_m, "start", start);
+}
+
+static json_t *tally_json(struct pd_tally **tallies, size_t count) {
+  json_t *object = json_object();
+  char name[PROTO_NAME];
+  for (size_t i = 0; i < count; i++) {
+    proto_enum(&paidan__v1__reason__descriptor, (int)tallies[i]->reason, name);
+    json_object_set_new(object, name, json_integer(tallies[i]->count));
+  }
+  return object;
+}
+
+/* Ask the core, as it stood just before this event. */
+static json_t *ask(struct why *why, int64_t now_ms) {
+  json_t *list = json_array();
+  if (why->one) {
+    struct matching_verdict verdict;
+    if (matching_explain(why->core, why->order, &why->person, now_ms, &verdict) == PD_OK) {
+      json_array_append_new(list, verdict_json(why, &verdict));
+    }
+    return list;
+  }
+  uint32_t count =
+      matching_candidates(why->core, why->order, now_ms, why->list, (uint32_t)why->limit);
+  for (uint32_t i = 0; i < count; i++)
+    json_array_append_new(list, verdict_json(why, &why->list[i]));
+  return list;
+}
+
+static void begin_wave(struct why *why, const struct pd_event *event, uint32_t wave,
+                       uint32_t considered, json_t *excluded) {
+  char time[PD_TIME_TEXT];
+  bool opened = event->body_case == PD_EVENT_WAVE_OPENED;
+  why->wave = json_pack("{s:i, s:s, s:s, s:I, s:i, s:o, s:o, s:o}", "wave", (int)wave, "outcome",
+                        opened ? "wave_opened" : "order_unmatched", "time",
+                        pd_time_text(event->time_ms, why->tool->zone_min, time), "seq",
+                        (json_int_t)event->seq, "considered", (int)considered, "excluded", excluded,
+                        "invited", json_array(), "candidates", ask(why, event->time_ms));
+  json_array_append_new(why->waves, why->wave);
+}
+
+static void note_offer(struct why *why, const struct pd_offer_made *body) {
+  char id[PD_ID_TEXT];
+  struct pd_id person = PD_ID(body->volunteer);
+  json_array_append_new(json_object_get(why->wave, "invited"),
+                        json_pack("{s:s, s:I, s:i}", "volunteer", pd_id_text(&person, id), "offer",
+                                  (json_int_t)body->offer, "distance_m", (int)body->distance_m));
+}
+
+/* An event of matching's own log, before it is applied. */
+static void look(struct why *why, const struct pd_event *event) {
+  if (event->body_case == PD_EVENT_WAVE_OPENED && event->wave_opened->order == why->order) {
+    const struct pd_wave_opened *body = event->wave_opened;
+    begin_wave(why, event, body->wave, body->considered,
+               tally_json(body->excluded, body->n_excluded));
+  }
+  if (event->body_case == PD_EVENT_ORDER_UNMATCHED && event->order_unmatched->order == why->order) {
+    const struct pd_order_unmatched *body = event->order_unmatched;
+    begin_wave(why, event, body->wave, body->considered,
+               tally_json(body->excluded, body->n_excluded));
+  }
+  bool offer = event->body_case == PD_EVENT_OFFER_MADE && event->offer_made->order == why->order;
+  if (offer && why->wave != NULL) note_offer(why, event->offer_made);
+}
+
+static enum pd_err replay(struct why *why) {
+  struct cursor cursor;
+  struct pd_entry_item item;
+  cursor_open(&cursor, why->store, PD_LOG_MATCHING, 1);
+  enum pd_err err;
+  while ((err = cursor_item(&cursor, &item)) == PD_OK) {
+    if (item.log != PD_LOG_UNSPECIFIED) {
+      err = consume(why, (unsigned)item.log, item.upto);
+      if (err != PD_OK) break;
+      continue;
+    }
+    const struct pd_event *event = unpack(&item);
+    if (event == NULL) {
+      err = PD_EFORMAT;
+      break;
+    }
+    look(why, event);
+    matching_core.apply(why->core, event);
+  }
+  cursor_close(&cursor);
+  for (unsigned log = 1; log < PD_LOGS; log++) {
+    if (is_input(log)) cursor_close(&why->inputs[log].cursor);
+  }
+  return err == PD_ENOENT ? PD_OK : err;
+}
+
+/* ---- text ---- */
+
+static const char *text_of(const json_t *object, const char *key) {
+  const char *text = json_string_value(json_object_get(object, key));
+  return text == NULL ? "" : text;
+}
+
+static bool was_invited(const json_t *wave, const char *volunteer) {
+  size_t i;
+  json_t *offer;
+  json_array_foreach(json_object_get(wave, "invited"), i, offer) {
+    if (strcmp(text_of(offer, "volunteer"), volunteer) == 0) return true;
+  }
+  return false;
+}
+
+/* The core answers "eligible" for everybody no rule keeps out; who got an offer was invited, the
+ * others were farther away. */
+static void settle_verdicts(const json_t *wave) {
+  size_t i;
+  json_t *candidate;
+  struct label lower = label_reason(PD_REASON_RANKED_LOWER);
+  json_array_foreach(json_object_get(wave, "candidates"), i, candidate) {
+    bool invited = was_invited(wave, text_of(candidate, "volunteer"));
+    bool eligible = strcmp(text_of(candidate, "verdict"), "eligible") == 0;
+    if (!invited && !eligible) continue;
+    json_object_set_new(candidate, "verdict", json_string(invited ? "invited" : "ranked_lower"));
+    json_object_set_new(candidate, "zh", json_string(invited ? "已邀请" : lower.zh));
+    json_object_set_new(candidate, "en", json_string(invited ? "invited" : lower.en));
+  }
+}
+
+static void say_tally(const struct out *out, const json_t *excluded) {
+  const char *key;
+  json_t *value;
+  json_object_foreach((json_t *)excluded, key, value) {
+    struct label label =
+        label_reason((enum pd_reason)proto_enum_value(&paidan__v1__reason__descriptor, key));
+    out_text(out, "    %6lld  %s  %s", (long long)json_integer_value(value), label.zh, label.en);
+  }
+}
+
+static void say_candidates(const struct out *out, const json_t *wave) {
+  static const char *const heads[] = {"    volunteer", "metres", "verdict", "", NULL};
+  struct out_table table;
+  size_t i;
+  json_t *candidate;
+  if (json_array_size(json_object_get(wave, "candidates")) == 0) return;
+  out_table_begin(&table, heads);
+  json_array_foreach(json_object_get(wave, "candidates"), i, candidate) {
+    out_cell(&table, "    %s", text_of(candidate, "volunteer"));
+    out_cell(&table, "%lld",
+             (long long)json_integer_value(json_object_get(candidate, "distance_m")));
+    out_cell(&table, "%s", text_of(candidate, "zh"));
+    out_cell(&table, "%s", text_of(candidate, "en"));
+  }
+  out_table_end(&table, out);
+}
+
+static void say_waves(const struct why *why) {
+  const struct out *out = &why->tool->out;
+  size_t i;
+  json_t *wave;
+  json_array_foreach(why->waves, i, wave) {
+    bool opened = strcmp(text_of(wave, "outcome"), "wave_opened") == 0;
+    settle_verdicts(wave);
+    out_text(out, "%s  %s %lld: %s; 邀请 invited %zu, 查看 considered %lld", text_of(wave, "time"),
+             opened ? "批次 wave" : "未派出 unmatched, wave",
+             (long long)json_integer_value(json_object_get(wave, "wave")),
+             opened ? "offers went out" : "nobody could be invited",
+             json_array_size(json_object_get(wave, "invited")),
+             (long long)json_integer_value(json_object_get(wave, "considered")));
+    say_tally(out, json_object_get(wave, "excluded"));
+    say_candidates(out, wave);
+  }
+}
+
+/* ---- the command ---- */
+
+static int run_why(struct why *why) {
+  struct tool *tool = why->tool;
+  int code = tool_store(tool, &why->store);
+  if (code != 0) return code;
+  enum pd_err err = build(why);
+  if (err == PD_OK) err = replay(why);
+  if (err != PD_OK) {
+    return out_fail(&tool->out, err == PD_EDOWN ? PD_EXIT_DOWN : PD_EXIT_FAULT,
+                    "matching's log cannot be replayed", pd_err_text(err),
+                    "`paidan verify` says where it is damaged");
+  }
+  if (json_array_size(why->waves) == 0) {
+    return out_fail(&tool->out, PD_EXIT_FAULT, "matching has not looked at this order",
+                    tool->args.words[0], "paidan order list");
+  }
+  say_waves(why);
+  out_object(&tool->out,
+             json_pack("{s:I, s:O}", "order", (json_int_t)why->order, "waves", why->waves));
+  return 0;
+}
+
+static int cmd_why(struct tool *tool) {
+  static struct why why;
+  why = (struct why){.tool = tool, .waves = json_array()};
+  int code = tool_order(tool, tool->args.words[0], &why.order);
+  if (code == 0 && tool->args.count > 1) {
+    why.one = true;
+    code = tool_person(tool, tool->args.words[1], &why.person);
+  }
+  if (code == 0 && args_number(&tool->args, "limit", 1, 100000, 20, &why.limit) != PD_OK) {
+    code = tool_usage(tool, tool->args.wrong);
+  }
+  if (code == 0) {
+    why.list = calloc(why.limit, sizeof *why.list);
+    pd_assert(why.list != NULL);
+    code = run_why(&why);
+  }
+  free(why.list);
+  json_decref(why.waves);
+  if (why.memory != NULL && why.memory != MAP_FAILED) munmap(why.memory, STATE_SIZE);
+  pd_store_now_close(why.store);
+  return code;
+}
+
+static const struct option_row why_options[] = {
+    {"limit", "N", "show so many of the nearest candidates of each wave (default 20)"},
+    {NULL, NULL, NULL},
+};
+
+const struct command why_commands[] = {
+    {"why", "ORDER [VOLUNTEER]",
+     "Says who was considered for an order, invited or excluded, and for which reason.",
+     "paidan why 17", why_options, 1, 2, cmd_why},
+    {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL},
+};
