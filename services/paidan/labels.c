@@ -56,7 +56,7 @@ static const struct label reasons[] = {
     [PD_REASON_HOURS] = {"该时段没有空", "is not available in the window"},
     [PD_REASON_OVERLAP] = {"该时段已接别的单", "is booked elsewhere at that time"},
     [PD_REASON_CAPACITY] = {"本周已满", "has the bookings of that week"},
-    [PD_REASON_TOO_MANY_OFFERS] = {"待答复的派单已满", "has as many open offers as allowed"},
+    [PD_REASON_TOO_MANY_OFFERS] = {"待答复的派单已满", "has too many open offers"},
     [PD_REASON_RANKED_LOWER] = {"符合条件，但更近的人已够",
                                 "eligible, but nearer people filled the wave"},
     [PD_REASON_DECLINED] = {"本人谢绝", "said no"},

@@ -86,15 +86,16 @@ static enum pd_err consume(struct why *why, unsigned log, uint64_t upto) {
 /* ---- what is told ---- */
 
 static json_t *verdict_json(const struct why *why, const struct matching_verdict *verdict) {
-  char id[PD_ID_TEXT], name[PROTO_NAME], start[PD_TIME_TEXT] = "";
-  bool free_to_come = verdict->reason == PD_REASON_UNSPECIFIED;
-  struct label label = label_reason(verdict->reason);
-  proto_enum(&paidan__v1__reason__descriptor, (int)verdict->reason, name);
+  char id[PD_ID_TEXT], name[PROTO_NAME] = "eligible", start[PD_TIME_TEXT] = "";
+  struct label label = {"符合条件", "eligible"};
+  if (verdict->reason != PD_REASON_UNSPECIFIED) {
+    label = label_reason(verdict->reason);
+    proto_enum(&paidan__v1__reason__descriptor, (int)verdict->reason, name);
+  }
   if (verdict->start_ms != 0) pd_time_text(verdict->start_ms, why->tool->zone_min, start);
   return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s}", "volunteer", pd_id_text(&verdict->person, id),
-                   "verdict", free_to_come ? "eligible" : name, "zh",
-                   free_to_come ? "符合条件" : label.zh, "en", free_to_come ? "eligible" : label.en,
-                   "distance_m", (int)verdict->distance_m, "start", start);
+                   "verdict", name, "zh", label.zh, "en", label.en, "distance_m",
+                   (int)verdict->distance_m, "start", start);
 }
 
 static json_t *tally_json(struct pd_tally **tallies, size_t count) {
@@ -245,19 +246,21 @@ static void say_candidates(const struct out *out, const json_t *wave) {
   out_table_end(&table, out);
 }
 
+static long long number_of(const json_t *object, const char *key) {
+  return (long long)json_integer_value(json_object_get(object, key));
+}
+
 static void say_waves(const struct why *why) {
   const struct out *out = &why->tool->out;
   size_t i;
   json_t *wave;
   json_array_foreach(why->waves, i, wave) {
     bool opened = strcmp(text_of(wave, "outcome"), "wave_opened") == 0;
+    size_t invited = json_array_size(json_object_get(wave, "invited"));
     settle_verdicts(wave);
-    out_text(out, "%s  %s %lld: %s; 邀请 invited %zu, 查看 considered %lld", text_of(wave, "time"),
-             opened ? "批次 wave" : "未派出 unmatched, wave",
-             (long long)json_integer_value(json_object_get(wave, "wave")),
-             opened ? "offers went out" : "nobody could be invited",
-             json_array_size(json_object_get(wave, "invited")),
-             (long long)json_integer_value(json_object_get(wave, "considered")));
+    out_text(out, "%s  %s %lld: 邀请 invited %zu, 查看 considered %lld", text_of(wave, "time"),
+             opened ? "批次 wave" : "无人可派 nobody for wave",
+             number_of(wave, "wave"), invited, number_of(wave, "considered"));
     say_tally(out, json_object_get(wave, "excluded"));
     say_candidates(out, wave);
   }
