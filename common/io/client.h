@@ -106,6 +106,7 @@ void pd_subscriber_expect(struct pd_subscriber *subscriber, enum pd_log log, uin
  * taken (at most 256). */
 uint32_t pd_subscriber_turn(struct pd_subscriber *subscriber, int wait_ms);
 
+/* Let a loop do the turning. */
 PD_MUST_USE enum pd_err pd_subscriber_attach(struct pd_subscriber *subscriber, uv_loop_t *loop);
 void pd_subscriber_close(struct pd_subscriber *subscriber); /* NULL-safe */
 

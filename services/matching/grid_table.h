@@ -91,6 +91,7 @@ static inline uint32_t grid_v(const struct grid *grid, int64_t lat_e7) {
   return grid_clamp(grid, lat_e7 - grid->facts->lat_e7);
 }
 
+/* The area that holds a column and row of the whole grid. */
 static inline uint32_t grid_area_at(const struct grid *grid, uint32_t u, uint32_t v) {
   return (v >> grid->facts->shift) << grid->side | u >> grid->facts->shift;
 }
@@ -103,6 +104,7 @@ static inline uint32_t grid_row_bits(uint32_t level) {
   return level / 2;
 }
 
+/* The cell of an area that holds a column and row of the whole grid. */
 static inline uint32_t grid_cell_at(const struct grid *grid, const struct grid_area *area,
                                     uint32_t u, uint32_t v) {
   uint32_t shift = grid->facts->shift, inside = ((uint32_t)1 << shift) - 1;

@@ -25,6 +25,8 @@ struct cursor {
   size_t at;                      /* in its items */
 };
 
+/* Stand before the event `from` of a log; nothing is read yet.  The store must outlive the
+ * cursor. */
 void cursor_open(struct cursor *cursor, struct pd_store_now *store, enum pd_log log, uint64_t from);
 void cursor_close(struct cursor *cursor);
 

@@ -23,6 +23,7 @@ uint32_t ids_find(const struct ids *ids, const struct pd_id *id);
  */
 uint32_t ids_take(struct ids *ids, const struct pd_id *id);
 
+/* The table is empty again, its memory given back. */
 void ids_free(struct ids *ids);
 
 /* Make room for `count` items of `size` bytes in a growing array; new room is zeroed.  Returns the

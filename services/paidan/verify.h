@@ -42,6 +42,7 @@ struct verify_chain {
   uint64_t last_of_kind[PD_EVENT_KINDS];
 };
 
+/* Before the first entry of a log; faults go to the sink, which must outlive the chain. */
 void verify_chain_init(struct verify_chain *chain, const struct verify_sink *sink, enum pd_log log,
                        uint32_t shard);
 
@@ -59,6 +60,7 @@ void verify_chain_end(const struct verify_chain *chain, const uint64_t tails[PD_
 
 struct verify_facts; /* everything that is remembered between events */
 
+/* Nothing is known yet.  Ends the program when there is no memory. */
 struct verify_facts *verify_facts_new(const struct verify_sink *sink);
 void verify_facts_free(struct verify_facts *facts); /* NULL-safe */
 
@@ -75,6 +77,7 @@ void verify_ledger(struct verify_facts *facts, const struct pd_event *event);
 /* After the walk: the ledger as a whole.  sums: of all accounts, by unit. */
 void verify_ledger_end(const struct verify_facts *facts, int64_t sums[3]);
 
+/* Orders that are not closed, and all that were placed. */
 uint64_t verify_orders_open(const struct verify_facts *facts);
 uint64_t verify_orders(const struct verify_facts *facts);
 

@@ -147,6 +147,7 @@ struct view_person *view_person(const struct view *view, const struct pd_id *id)
 struct view_site *view_site(const struct view *view, uint32_t number);
 struct view_site *view_site_of(const struct view *view, const char *ref);
 
+/* How many offers of the order wait for an answer. */
 uint64_t view_open_offers(const struct view *view, const struct view_order *order);
 
 /* Is the site `below` the site `above`, or the same? */

@@ -23,6 +23,7 @@ struct points_principal {
   uint64_t words[2];
 };
 
+/* The principal of this name, and whether two are the same. */
 struct points_principal points_principal_of(const char *text);
 bool points_principal_equal(struct points_principal a, struct points_principal b);
 

@@ -1,7 +1,7 @@
-"""A district of its own for a test: started by the tool, spoken to from the published contract alone.
+"""A district of its own for a test, spoken to from the published contract alone.
 
-Nothing here comes from Paidan's C code: the messages are compiled from proto/paidan/v1 by protoc, frames and topics are as
-proto/README.md says, the sockets are pyzmq's.
+The tool starts it.  Nothing here comes from Paidan's C code: the messages are compiled from
+proto/paidan/v1 by protoc, frames and topics are as proto/README.md says, the sockets are pyzmq's.
 """
 import json
 import os
@@ -24,7 +24,8 @@ def compile_contract():
     folder = tempfile.mkdtemp(prefix='paidan-contract.')
     protos = [os.path.join(ROOT, 'proto', 'paidan', 'v1', name + '.proto')
               for name in ('types', 'event', 'command', 'entry')]
-    subprocess.run(['protoc', '-I', os.path.join(ROOT, 'proto'), '--python_out', folder] + protos, check=True)
+    subprocess.run(['protoc', '-I', os.path.join(ROOT, 'proto'), '--python_out', folder] + protos,
+                   check=True)
     sys.path.insert(0, folder)
     from paidan.v1 import command_pb2, entry_pb2, event_pb2, types_pb2
     shutil.rmtree(folder)
@@ -102,9 +103,11 @@ class District:
 
     def tool(self, *words, check=True):
         done = subprocess.run([os.path.join(self.bin, 'paidan'), *words, '--run-dir', self.run_dir],
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              stdin=subprocess.DEVNULL)
         if check and done.returncode != 0:
-            raise AssertionError(f'paidan {" ".join(words)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}')
+            raise AssertionError(f'paidan {" ".join(words)}: exit {done.returncode}\n'
+                                 f'{done.stdout}\n{done.stderr}')
         return done
 
     def door(self, name):
@@ -124,14 +127,17 @@ class District:
         """A centre, an institute and two stations around one point; returns the point."""
         site = self.door('site')
         for level, parent, name, dx, dy in ((1, '', '0', 0, 0), (2, '0', '1', 20000, 0),
-                                            (3, '1', '2', 50000, 50000), (3, '1', '3', -50000, -50000)):
+                                            (3, '1', '2', 50000, 50000),
+                                            (3, '1', '3', -50000, -50000)):
             message = command.Command()
             body = message.register_site
-            body.level, body.parent_ref, body.ref, body.name = level, parent and ref + parent, ref + name, '站' + name
-            body.point.datum, body.point.lon_e7, body.point.lat_e7 = 1, 1164400000 + dx, 399200000 + dy
+            body.level, body.parent_ref = level, parent and ref + parent
+            body.ref, body.name, body.point.datum = ref + name, '站' + name, 1
+            body.point.lon_e7, body.point.lat_e7 = 1164400000 + dx, 399200000 + dy
             site.send(message)
 
-    def volunteer(self, name='志愿者甲', phone='13800000001', address='', skills=(types.SKILL_COMPANION,), dx=0, dy=0,
+    def volunteer(self, name='志愿者甲', phone='13800000001', address='',
+                  skills=(types.SKILL_COMPANION,), dx=0, dy=0,
                   **more):
         message = command.Command()
         body = message.register_volunteer
@@ -150,7 +156,8 @@ class District:
         body.name, body.phone, body.address = name, phone, address
         return self.door('resident').send(message).person
 
-    def order(self, requester, note='陪老人去医院', address='', need=1, minutes=60, start_ms=None, key='', **more):
+    def order(self, requester, note='陪老人去医院', address='', need=1, minutes=60, start_ms=None,
+              key='', **more):
         now = int(time.time() * 1000)
         message = command.Command(key=key, actor=requester)
         body = message.place_order
@@ -175,7 +182,8 @@ class District:
             except OSError:
                 continue
             line = ' '.join(words)
-            if self.run_dir in line and service in os.path.basename(words[0]) + ' ' + line and 'paidan\0up' not in line:
+            if (self.run_dir in line and service in os.path.basename(words[0]) + ' ' + line
+                    and 'paidan\0up' not in line):
                 if service in SERVICES and os.path.basename(words[0]) == f'paidan-{service}':
                     return int(number)
                 if service not in SERVICES and 'redis' in words[0] and service in line:

@@ -1,4 +1,4 @@
-"""A client that nobody here wrote: from the published contract alone, an order is placed and followed to its rating."""
+"""From the published contract alone, an order is placed and followed to its rating."""
 import sys
 import time
 
@@ -42,7 +42,8 @@ def test_an_order_is_followed_from_its_placing_to_its_rating():
     posted = events.wait('points_posted', lambda body: body.order == order)
     lines = posted.points_posted.lines
     assert sum(line.amount for line in lines if line.unit == types.UNIT_MINUTES) == 0
-    mine = [line.amount for line in lines if line.person == helper and line.unit == types.UNIT_MINUTES]
+    mine = [line.amount for line in lines if line.person == helper
+            and line.unit == types.UNIT_MINUTES]
     assert mine == [confirmed.service_confirmed.minutes], mine
     say('resident', asker, rate_order={'order': order, 'stars': 5, 'comment': '谢谢'})
     events.wait('order_rated', lambda body: body.order == order)
@@ -87,7 +88,8 @@ def test_what_breaks_a_rule_is_refused_with_the_field():
 
 def test_frames_that_are_no_command_are_refused_and_disturb_nobody():
     door = district.door('resident')
-    for data in (b'', b'\xff' * 100, b'\x00' * 70000, command.Command(key='x', shard=110105).SerializeToString()[:-1]):
+    for data in (b'', b'\xff' * 100, b'\x00' * 70000,
+                 command.Command(key='x', shard=110105).SerializeToString()[:-1]):
         try:
             door.exchange(data)
             raise AssertionError('taken')

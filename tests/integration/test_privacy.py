@@ -1,4 +1,4 @@
-"""Personal data: canary names, phones and addresses are nowhere outside the vault; erasing a person erases the person."""
+"""Personal data is nowhere outside the vault, and erasing a person erases the person."""
 import glob
 import json
 import os
@@ -77,7 +77,8 @@ def test_canaries_are_in_no_topic_log_snapshot_or_file():
     for path in files_outside_the_vault():
         with open(path, 'rb') as file:
             places[path] = file.read()
-    assert len(listener.bytes) > 1000 and any('.snapshot' in name for name in places), sorted(places)
+    assert len(listener.bytes) > 1000 and any('.snapshot' in name
+                                              for name in places), sorted(places)
     assert any(name.endswith('.aof') for name in places), sorted(places)
     for name, data in places.items():
         for canary in CANARIES:
@@ -106,7 +107,8 @@ def test_an_erased_person_cannot_be_read_again_even_from_a_backup():
     district.tool('down')
     district.tool('up', '--detach', '--shard', '110105', '--zone', '+08:00')
     district.wait_ready()
-    assert '金丝雀丙' not in district.tool('person', 'export', person, check=False).stdout, 'readable after a restart'
+    assert '金丝雀丙' not in district.tool('person', 'export', person,
+                                       check=False).stdout, 'readable after a restart'
 
 
 if __name__ == '__main__':
