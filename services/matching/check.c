@@ -90,7 +90,9 @@ static void check_volunteer(const struct matching *self, uint32_t number, uint64
                             uint64_t *offers) {
   const struct volunteer *volunteer = &self->volunteers[number];
   pd_assert(state_volunteer(self, &volunteer->person) == number);
-  pd_assert(grid_holds(&self->grid, number) == (volunteer->status == VOLUNTEER_ACTIVE));
+  bool active = volunteer->status == VOLUNTEER_ACTIVE;
+  pd_assert(grid_holds(&self->grid, number) == active);
+  pd_assert(self->skills_of[number] == (active ? volunteer->skills | SKILLS_ACTIVE : 0));
   uint32_t count = 0;
   for (uint32_t at = volunteer->offers; at != 0;
        at = chain_next(volunteer->offers, self->offer_of_volunteer, at)) {
@@ -113,5 +115,6 @@ void state_check(const struct matching *self) {
   for (uint32_t number = 0; number < self->facts->volunteers; number++)
     check_volunteer(self, number, &bookings, &offers);
   pd_assert(self->facts->volunteers == *self->volunteer_by_id.count);
+  pd_assert(self->facts->active == grid_count(&self->grid));
   pd_assert(bookings == *self->free_bookings.taken && offers == *self->free_offers.taken);
 }

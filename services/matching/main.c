@@ -42,7 +42,7 @@ static const struct pd_setting settings[] = {
     ROW("horizon_hours", horizon_h, 1, 8760, "336",
         "Hours after the earliest start in which one is looked for."),
     ROW("scan_max", scan_max, 1, 1000000, "20000", "People looked at for one wave at most."),
-    ROW("tally_max", tally_max, 0, 100000000, "400000",
+    ROW("tally_max", tally_max, 0, 100000000, "4000000",
         "People counted in one turn to explain unmatched orders."),
 };
 

@@ -13,7 +13,7 @@ const struct matching_policy matching_policy_default = {
     .reach_m = 50000,
     .horizon_h = 24 * 14,
     .scan_max = 20000,
-    .tally_max = 400000,
+    .tally_max = 4000000,
 };
 
 /* Entries are numbered from 1, so each table has one more that is never used. */
@@ -24,6 +24,7 @@ static void init_image(struct matching *self, struct pd_arena *arena) {
   pd_assert(limits->persons > 0 && limits->orders > 0 && limits->slots <= MATCHING_WAVE_MAX);
   self->facts = PD_ARENA_ARRAY(arena, struct facts, 1);
   self->volunteers = PD_ARENA_ARRAY(arena, struct volunteer, limits->persons);
+  self->skills_of = PD_ARENA_ARRAY(arena, uint32_t, limits->persons);
   self->orders = TABLE(arena, struct order, limits->orders);
   self->offers = TABLE(arena, struct offer, limits->offers);
   self->asked = TABLE(arena, struct asked, limits->asked);

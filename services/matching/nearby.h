@@ -10,7 +10,7 @@
 
 #include "services/matching/state.h"
 
-#define NEARBY_CHUNK_MAX 64u
+#define NEARBY_CHUNK_MAX 512u
 
 struct nearby {
   const struct matching *self;

@@ -16,12 +16,36 @@ static int64_t local_hour_ceil(int64_t time_ms, int32_t zone_min) {
   return floor == time_ms ? time_ms : floor + PD_HOUR_MS;
 }
 
+/* The last start that is looked for. */
+static int64_t last_start(const struct rules *rules) {
+  int64_t stop = rules->first_ms + (int64_t)rules->self->policy.horizon_h * PD_HOUR_MS;
+  return stop < rules->last_ms ? stop : rules->last_ms;
+}
+
+/* Most people can be ruled out by one look at their week. */
+static void set_hours(struct rules *rules) {
+  int32_t zone_min = rules->self->zone_min;
+  int64_t end = last_start(rules) + rules->minutes * PD_MINUTE_MS;
+  int64_t at = local_hour_floor(rules->first_ms, zone_min);
+  uint32_t hour = pd_week_hour(at, zone_min);
+  for (uint32_t i = 0; i < WEEK_HOURS && at < end; i++, at += PD_HOUR_MS) {
+    rules->hours[hour / 64] |= UINT64_C(1) << hour % 64;
+    hour = hour + 1 == WEEK_HOURS ? 0 : hour + 1;
+  }
+}
+
+static bool never_free(const struct rules *rules, const struct volunteer *volunteer) {
+  return (rules->hours[0] & volunteer->hours[0]) == 0 &&
+         (rules->hours[1] & volunteer->hours[1]) == 0 &&
+         (rules->hours[2] & volunteer->hours[2]) == 0;
+}
+
 struct rules rules_begin(const struct matching *self, const struct order *order, int64_t now_ms,
                          bool marked) {
   pd_assert(order->id != 0 && order->minutes > 0);
   int64_t soonest = now_ms + self->policy.lead_min * PD_MINUTE_MS;
   bool emergency = order->urgency == PD_URGENCY_EMERGENCY;
-  return (struct rules){
+  struct rules rules = {
       .self = self,
       .order = order,
       .first_ms = soonest > order->window_start_ms ? soonest : order->window_start_ms,
@@ -33,6 +57,8 @@ struct rules rules_begin(const struct matching *self, const struct order *order,
       .on_call = emergency,
       .marked = marked,
   };
+  set_hours(&rules);
+  return rules;
 }
 
 static bool was_asked(const struct rules *rules, uint32_t number) {
@@ -103,9 +129,9 @@ static bool is_on_call(const struct rules *rules, const struct volunteer *volunt
 enum pd_reason rules_find_time(const struct rules *rules, const struct volunteer *volunteer,
                                struct proposal *proposal) {
   const struct matching *self = rules->self;
-  int64_t stop = rules->first_ms + (int64_t)self->policy.horizon_h * PD_HOUR_MS;
-  if (stop > rules->last_ms) stop = rules->last_ms;
+  int64_t stop = last_start(rules);
   bool always = is_on_call(rules, volunteer);
+  if (!always && never_free(rules, volunteer)) return PD_REASON_HOURS;
   enum pd_reason reason = PD_REASON_HOURS;
   for (int64_t start = rules->first_ms; start <= stop;) {
     struct proposal time = {start, start + rules->minutes * PD_MINUTE_MS};

@@ -16,6 +16,7 @@ struct rules {
   const struct order *order;
   int64_t first_ms; /* earliest start that may be proposed */
   int64_t last_ms;  /* latest start; before first_ms when there is no time left */
+  uint64_t hours[3]; /* of the week that any of these starts could touch */
   uint32_t own;     /* number of the requester as a volunteer, PD_NONE if none */
   uint32_t minutes; /* length of the service */
   bool adults_only;

@@ -100,7 +100,11 @@ static uint32_t volunteer_number(struct matching *self, struct pd_id person) {
 static void index_volunteer(struct matching *self, uint32_t number) {
   pd_assert(number < self->facts->volunteers);
   const struct volunteer *volunteer = &self->volunteers[number];
-  if (volunteer->status != VOLUNTEER_ACTIVE) {
+  bool active = volunteer->status == VOLUNTEER_ACTIVE;
+  self->facts->active += active;
+  self->facts->active -= self->skills_of[number] != 0;
+  self->skills_of[number] = active ? volunteer->skills | SKILLS_ACTIVE : 0;
+  if (!active) {
     grid_remove(&self->grid, number);
     return;
   }

@@ -17,7 +17,8 @@
 
 enum volunteer_status { VOLUNTEER_ACTIVE, VOLUNTEER_PAUSED, VOLUNTEER_EXITED, VOLUNTEER_ERASED };
 
-#define WEEK_HOURS 168u
+#define WEEK_HOURS    168u
+#define SKILLS_ACTIVE 1u /* in skills_of: no skill has this bit */
 
 struct volunteer {
   struct pd_id person;
@@ -89,6 +90,7 @@ struct booking {
 /* Counters of the image. */
 struct facts {
   uint64_t volunteers; /* numbers given out */
+  uint64_t active;     /* of them */
   uint64_t last_offer; /* highest id said */
 };
 
@@ -102,6 +104,7 @@ struct matching {
   struct grid grid;    /* of the active volunteers, by number */
   struct facts *facts;
   struct volunteer *volunteers;
+  uint32_t *skills_of; /* skills of each active volunteer and SKILLS_ACTIVE; otherwise 0 */
   struct order *orders;
   struct offer *offers;
   struct asked *asked;

@@ -93,27 +93,53 @@ static void gather(struct matching *self, const struct rules *rules, struct wave
   pd_assert(wave->count <= MATCHING_WAVE_MAX && wave->count <= wave->considered);
 }
 
-/* The distance only where it can be the reason: it costs more than all rules before it. */
-static uint32_t distance_if_needed(const struct order *order, const struct volunteer *volunteer) {
-  bool needed = volunteer->status == VOLUNTEER_ACTIVE && (order->skills & ~volunteer->skills) == 0;
-  return needed ? nearby_distance_m(order->cell, volunteer->cell) : 0;
+/* Active volunteers with all the skills. */
+static uint32_t count_skilled(const struct matching *self, const struct order *order) {
+  uint32_t need = order->skills | SKILLS_ACTIVE;
+  uint32_t count = 0;
+  if ((order->skills & SKILLS_ACTIVE) != 0) return 0; /* a skill that this version does not know */
+  for (uint64_t i = 0; i < self->facts->volunteers; i++)
+    count += (self->skills_of[i] & need) == need;
+  pd_assert(count <= self->facts->active);
+  return count;
+}
+
+/* Move one who is kept out by an earlier rule from the active and the skilled ones to that rule. */
+static void set_apart(const struct matching *self, const struct order *order, uint32_t number,
+                      uint32_t *tally, uint32_t *active, uint32_t *skilled) {
+  const struct volunteer *volunteer = &self->volunteers[number];
+  if (volunteer->status != VOLUNTEER_ACTIVE) return;
+  pd_assert(*active > 0);
+  ++*tally;
+  --*active;
+  if ((order->skills & ~volunteer->skills) == 0) --*skilled;
 }
 
 /* Nobody can be invited: count everybody in the shard by the reason, as far as this turn's share of
- * such work goes. */
+ * such work goes.  The walk has met everybody who has the skills and lives within reach; the rest
+ * follows by counting, without looking at each. */
 static void count_everybody(struct matching *self, const struct rules *rules, struct wave *wave) {
   uint64_t everybody = self->facts->volunteers;
-  if (everybody > self->tally_left) return;
+  bool walked_all = wave->considered < self->policy.scan_max;
+  if (everybody > self->tally_left || !walked_all) return;
   self->tally_left -= everybody;
   pd_assert(wave->count == 0);
-  memset(wave->tally, 0, sizeof wave->tally);
+  uint32_t *tally = wave->tally;
+  uint32_t reached = wave->considered - tally[PD_REASON_OWN_ORDER] - tally[PD_REASON_ALREADY_ASKED];
+  uint32_t active = (uint32_t)self->facts->active;
+  uint32_t skilled = count_skilled(self, rules->order);
   wave->considered = (uint32_t)everybody;
-  for (uint32_t number = 0; number < everybody; number++) {
-    struct proposal time;
-    uint32_t distance_m = distance_if_needed(rules->order, &self->volunteers[number]);
-    enum pd_reason reason = rules_try(rules, number, distance_m, &time);
-    wave->tally[reason != PD_REASON_UNSPECIFIED ? reason : PD_REASON_RANKED_LOWER]++;
-  }
+  tally[PD_REASON_INACTIVE] = (uint32_t)everybody - active;
+  tally[PD_REASON_OWN_ORDER] = 0;
+  tally[PD_REASON_ALREADY_ASKED] = 0;
+  if (rules->own != PD_NONE)
+    set_apart(self, rules->order, rules->own, &tally[PD_REASON_OWN_ORDER], &active, &skilled);
+  for (uint32_t at = rules->order->asked; at != 0; at = self->asked[at].next)
+    set_apart(self, rules->order, self->asked[at].volunteer, &tally[PD_REASON_ALREADY_ASKED],
+              &active, &skilled);
+  pd_assert(reached <= skilled && skilled <= active);
+  tally[PD_REASON_SKILL] = active - skilled;
+  tally[PD_REASON_RADIUS] += skilled - reached;
 }
 
 static void say_unmatched(struct pd_outbox *out, const struct order *order,
@@ -236,8 +262,11 @@ static enum pd_reason booking_time(const struct matching *self, const struct off
   const struct order *order = &self->orders[offer->order];
   *time = (struct proposal){offer->start_ms, offer->end_ms};
   if (offer->start_ms >= now_ms) return rules_check_time(self, volunteer, *time);
-  struct rules rules = rules_begin(self, order, now_ms, false);
-  if (rules.first_ms > rules.last_ms && now_ms <= rules.last_ms) rules.first_ms = rules.last_ms;
+  int64_t lead_ms = self->policy.lead_min * PD_MINUTE_MS;
+  int64_t latest_ms = state_latest_start(order);
+  /* Whoever accepts in time may begin at the latest start, even if it is nearer than the lead. */
+  bool near = now_ms <= latest_ms && now_ms + lead_ms > latest_ms;
+  struct rules rules = rules_begin(self, order, near ? latest_ms - lead_ms : now_ms, false);
   return rules_find_time(&rules, volunteer, time);
 }
 
