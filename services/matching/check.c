@@ -90,6 +90,7 @@ static void check_volunteer(const struct matching *self, uint32_t number, uint64
                             uint64_t *offers) {
   const struct volunteer *volunteer = &self->volunteers[number];
   pd_assert(state_volunteer(self, &volunteer->person) == number);
+  pd_assert(volunteer->radius_m <= self->facts->radius_m);
   bool active = volunteer->status == VOLUNTEER_ACTIVE;
   pd_assert(grid_holds(&self->grid, number) == active);
   pd_assert(self->skills_of[number] == (active ? volunteer->skills | SKILLS_ACTIVE : 0));

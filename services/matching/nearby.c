@@ -2,18 +2,21 @@
 
 #include <math.h>
 
-#define CHUNK_MIN 8u
+#define CHUNK_MIN    8u
+#define CHUNK_GROWTH 4u
 
 void nearby_begin(struct nearby *walk, const struct matching *self, const struct order *order,
                   uint32_t expect) {
   pd_assert(expect > 0);
   struct pd_lonlat place = pd_geo_center(order->cell);
+  uint32_t farthest = (uint32_t)self->facts->radius_m;
+  uint32_t reach_m = self->policy.reach_m < farthest ? self->policy.reach_m : farthest;
   uint32_t first = expect < CHUNK_MIN ? CHUNK_MIN : expect;
   walk->self = self;
   walk->query = (struct grid_query){.lat_e7 = place.lat_e7,
                                     .lon_e7 = place.lon_e7,
                                     .need = order->skills,
-                                    .radius_m = self->policy.reach_m,
+                                    .radius_m = reach_m,
                                     .k = first < NEARBY_CHUNK_MAX ? first : NEARBY_CHUNK_MAX,
                                     .flags = GRID_OWN_RADIUS};
   walk->begun = 0;
@@ -26,7 +29,7 @@ static bool refill(struct nearby *walk) {
   if (walk->begun && walk->count < walk->query.k) return false;
   if (walk->begun) {
     walk->last = walk->hits[walk->count - 1];
-    uint32_t more = 2 * walk->query.k;
+    uint32_t more = CHUNK_GROWTH * walk->query.k;
     walk->query.k = more < NEARBY_CHUNK_MAX ? more : NEARBY_CHUNK_MAX;
   }
   const struct grid_hit *after = walk->begun ? &walk->last : NULL;

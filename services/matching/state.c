@@ -125,6 +125,7 @@ void state_volunteer_registered(struct matching *self, const struct pd_volunteer
   volunteer->skills = skill_mask(said->skills, said->n_skills, 0);
   set_hours(volunteer, said->available, said->n_available);
   volunteer->radius_m = said->radius_m;
+  if (said->radius_m > self->facts->radius_m) self->facts->radius_m = said->radius_m;
   volunteer->max_per_week = said->max_per_week;
   volunteer->age = (uint8_t)said->age;
   volunteer->vetted = said->vetted != 0;

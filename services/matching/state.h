@@ -91,6 +91,7 @@ struct booking {
 struct facts {
   uint64_t volunteers; /* numbers given out */
   uint64_t active;     /* of them */
+  uint64_t radius_m;   /* no volunteer has ever wished to travel farther */
   uint64_t last_offer; /* highest id said */
 };
 
