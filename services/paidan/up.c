@@ -195,6 +195,15 @@ static void let_parent_go(struct up *up, int code) {
   close(journal);
 }
 
+/* A shard's own clock stands still while it is down. */
+static void stop_clock(struct tool *tool) {
+  if (tool->clock_anchor_ms == 0) return;
+  tool->clock_anchor_ms = tool_now_ms(tool);
+  tool->clock_at_ms = 0;
+  if (tool_remember(tool) != PD_OK)
+    fprintf(stderr, "paidan up: the clock could not be noted in paidan.json\n");
+}
+
 static void catch_signals(void) {
   struct sigaction action = {.sa_handler = on_stop};
   sigaction(SIGTERM, &action, NULL);
@@ -215,6 +224,7 @@ static int run_up(struct up *up, uint64_t wait_s) {
     code = stop_asked == 0 ? tend(up, false) : 0;
   }
   stop_all(up);
+  stop_clock(up->tool);
   if (code == 0) out_text(&up->tool->out, "shard %06u is down", up->tool->shard);
   return stop_asked != 0 && code == PD_EXIT_DOWN ? PD_EXIT_OK : code;
 }
@@ -243,6 +253,13 @@ static int detach(struct up *up, uint64_t wait_s) {
   return byte;
 }
 
+/* Neither --start nor --speed: a shard that ran on a clock of its own goes on with it.  After a
+ * clean stop from where that stood (clock_at_ms is 0 then), after a crash as if it had never
+ * stopped. */
+static void resume_clock(struct tool *tool, int64_t now) {
+  if (tool->clock_anchor_ms != 0 && tool->clock_at_ms == 0) tool->clock_at_ms = now;
+}
+
 static int set_clock(struct tool *tool) {
   uint64_t factor;
   const char *start = args_get(&tool->args, "start");
@@ -252,6 +269,10 @@ static int set_clock(struct tool *tool) {
   int64_t now = pd_clock_real_ms(), anchor = now;
   if (start != NULL && !pd_time_parse(start, &anchor)) {
     return tool_usage(tool, "--start must be a time like 2025-03-01T00:00:00+08:00");
+  }
+  if (start == NULL && args_get(&tool->args, "speed") == NULL) {
+    resume_clock(tool, now);
+    return 0;
   }
   bool real = factor == 1 && start == NULL;
   tool->clock_factor = factor;
@@ -310,7 +331,8 @@ static int cmd_down(struct tool *tool) {
 
 static const struct option_row up_options[] = {
     {"detach", NULL, "go on in the background once everything is ready"},
-    {"speed", "FACTOR", "run the shard's clock so many times as fast (default 1)"},
+    {"speed", "FACTOR",
+     "run the shard's clock so many times as fast (default as it was, at first 1)"},
     {"start", "TIME",
      "let the shard's clock begin here, e.g. 2025-03-01T00:00:00+08:00 (default now)"},
     {"wait", "SECONDS", "give the daemons so long to be ready (default 120)"},
