@@ -71,6 +71,12 @@ Test(matching_rules, a_minor_is_never_sent_to_an_emergency) {
   expect_only_reason(PD_REASON_AGE);
 }
 
+Test(matching_rules, a_minor_is_never_sent_where_the_kind_is_emergency) {
+  given_volunteer(1, (struct a_volunteer){.age = PD_AGE_BAND_14_17});
+  when_placed(7, (struct an_order){.kind = PD_ORDER_KIND_EMERGENCY});
+  expect_only_reason(PD_REASON_AGE);
+}
+
 Test(matching_rules, a_minor_is_never_sent_to_rescue_work) {
   given_volunteer(1, (struct a_volunteer){.age = PD_AGE_BAND_14_17, .skills = {PD_SKILL_RESCUE}});
   when_placed(7, (struct an_order){.skills = {PD_SKILL_RESCUE}});

@@ -380,6 +380,15 @@ Test(matching_waves, books_the_next_time_that_suits_when_the_answer_comes_after_
   cr_assert(filled->start_ms == AT(65) && filled->end_ms == AT(125));
 }
 
+Test(matching_waves, books_the_latest_start_when_the_lead_would_pass_it) {
+  given_street(1);
+  when_placed(7, (struct an_order){.start_min = 1, .end_min = 100, .minutes = 60});
+  core_skip(&h);
+  at_minute(30);
+  when_answered(7, 1, true);
+  cr_assert(expect_filled(7, 1, 1)->start_ms == AT(40));
+}
+
 Test(matching_waves, closes_an_offer_that_is_accepted_when_no_time_is_left) {
   given_street(1);
   when_placed(7, (struct an_order){.start_min = 1, .end_min = 100, .minutes = 60});
@@ -450,4 +459,42 @@ Test(matching_waves, books_no_more_than_the_shard_may_hold) {
   core_skip(&h);
   when_placed(3, (struct an_order){0});
   cr_assert(tally_of(expect_unmatched(3, 1), PD_REASON_FULL) == 3);
+}
+
+/* Nothing that another daemon says can break the fold, whatever it says. */
+static void hear_nonsense(uint64_t order, int64_t from_ms, int64_t to_ms, uint32_t number) {
+  struct pd_cell cell = PD_CELL_INIT;
+  cell.x = (int32_t)number;
+  cell.y = INT32_MIN;
+  struct pd_order_placed placed = PD_ORDER_PLACED_INIT;
+  placed.order = order;
+  placed.category = "";
+  placed.cell = number == 0 ? NULL : &cell;
+  placed.need = number;
+  placed.minutes = number;
+  placed.urgency = (enum pd_urgency)number;
+  placed.kind = (enum pd_order_kind)number;
+  placed.window_start_ms = from_ms;
+  placed.window_end_ms = to_ms;
+  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_ORDER_PLACED, &placed);
+  struct pd_volunteer_registered registered = PD_VOLUNTEER_REGISTERED_INIT;
+  registered.person = core_bytes(order);
+  registered.cell = placed.cell;
+  registered.radius_m = number;
+  registered.max_per_week = number;
+  registered.age = (enum pd_age_band)number;
+  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_VOLUNTEER_REGISTERED, &registered);
+  when_wave_due(order, 1);
+  when_withdrew(order, number, order);
+}
+
+Test(matching_waves, bears_whatever_another_daemon_says) {
+  const int64_t times[] = {INT64_MIN, -1, 0, AT(60), AT(6000), INT64_MAX};
+  const uint32_t numbers[] = {0, 1, 63, 64, 65, INT32_MAX, UINT32_MAX};
+  uint64_t order = 0;
+  for (size_t from = 0; from < 6; from++)
+    for (size_t number = 0; number < 7; number++)
+      hear_nonsense(++order, times[from], times[(from + number) % 6], numbers[number]);
+  hear_nonsense(0, 0, AT(600), 1);
+  hear_nonsense(UINT64_MAX, 0, AT(600), 1);
 }
