@@ -4,6 +4,7 @@
 #include "redis_server.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -372,6 +373,29 @@ Test(store, a_killed_redis_leaves_unknown_outcomes_that_the_tail_resolves) {
   cr_expect_eq(world.err, PD_OK);
   cr_expect_geq(world.tail.last_seq, (uint64_t)acked, "nothing acknowledged is lost");
   cr_expect_leq(world.tail.last_seq, (uint64_t)(acked + world.replies[PD_COMMIT_UNKNOWN]));
+  world_close(&world);
+}
+
+/* The kernel then reports an error on the socket, not an end: libuv stops polling, for ever if
+ * nobody acts on it. */
+Test(store, a_server_that_dies_with_our_commands_unread_is_noticed) {
+  struct world world;
+  world_open(&world, &(struct pd_redis_options){.url = server.url});
+  run_until(&world, world.ups == 1);
+  struct pd_commit made = entry(1, 1, 3, 0, 'a');
+  kill(server.pid, SIGSTOP);
+  for (int i = 0; i < 5; i++) {
+    cr_assert_eq(pd_store_commit(world.store, "intake", &made, on_commit, &world), PD_OK);
+  }
+  for (int i = 0; i < 20; i++) {
+    uv_run(&world.loop, UV_RUN_NOWAIT);
+    usleep(1000);
+  }
+  redis_server_kill(&server);
+  run_until(&world, world.answers == 5 && world.downs >= 1);
+  cr_expect_eq(world.replies[PD_COMMIT_UNKNOWN], 5);
+  redis_server_again(&server, NULL);
+  run_until(&world, world.ups == 2);
   world_close(&world);
 }
 
