@@ -70,6 +70,8 @@ static bool skip_value(struct survey *survey, yaml_mark_t *mark) {
       survey_fault(survey, event.start_mark, "holds a NUL byte");
     }
     depth += depth_of(&event);
+    /* libyaml's time grows with the square of the depth. */
+    if (depth > 4) survey_fault(survey, event.start_mark, "one plain value is expected here");
     first = false;
     yaml_event_delete(&event);
   } while (depth > 0 && !survey->bad);

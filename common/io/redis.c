@@ -1,6 +1,8 @@
 #include "common/io/redis.h"
 
 #include <hiredis/async.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -252,6 +254,13 @@ static redisAsyncContext *dial(const struct address *address) {
   return redisAsyncConnect(address->host, address->port);
 }
 
+/* A peer that lost its power says nothing: give up on it after 10 s without an acknowledgement. */
+static void bound_silence(redisAsyncContext *ac) {
+  unsigned patience_ms = 10000;
+  (void)setsockopt(ac->c.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof patience_ms);
+  (void)redisEnableKeepAlive(&ac->c);
+}
+
 static void start(struct pd_redis *self) {
   self->why[0] = '\0';
   redisAsyncContext *ac = dial(&self->address);
@@ -262,6 +271,7 @@ static void start(struct pd_redis *self) {
     if (!attached) retry_later(self);
     return;
   }
+  if (!self->address.is_unix) bound_silence(ac);
   enum pd_err err = shake_hands(self, ac);
   if (err != PD_OK) {
     set_why(self, err == PD_ENOENT ? "the password file cannot be read"

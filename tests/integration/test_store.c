@@ -462,7 +462,7 @@ Test(store, authenticates_and_names_a_wrong_password) {
   char path[128];
   redis_server_cli(
       &server,
-      "acl setuser intake on '>secret-word' '~{370302}:*' +fcall +fcall_ro +xrange +xrevrange "
+      "acl setuser intake on '>secret-word' '~{370302}:log:*' '~{370302}:tip:*' +fcall +fcall_ro +xrange +xrevrange "
       "+xadd +hset +hmget +del +ping",
       answer, sizeof answer);
   cr_expect_str_eq(answer, "OK");
@@ -483,5 +483,21 @@ Test(store, authenticates_and_names_a_wrong_password) {
   cr_expect_eq(pd_store_commit(world.store, "intake", &made, on_commit, &world), PD_OK);
   run_until(&world, world.answers == 1);
   cr_expect_eq(world.replies[PD_COMMIT_OK], 1);
+  world_close(&world);
+}
+
+Test(store, reaches_a_server_over_tcp) {
+  char answer[64], url[64];
+  unsigned port = 20000 + (unsigned)getpid() % 20000;
+  snprintf(url, sizeof url, "config set port %u", port);
+  redis_server_cli(&server, url, answer, sizeof answer);
+  cr_assert_str_eq(answer, "OK");
+  struct world world;
+  snprintf(url, sizeof url, "127.0.0.1:%u", port);
+  world_open(&world, &(struct pd_redis_options){.url = url});
+  run_until(&world, world.ups == 1);
+  cr_expect_eq(pd_store_tail(world.store, "intake", on_tail, &world), PD_OK);
+  run_until(&world, world.answers == 1);
+  cr_expect_eq(world.err, PD_OK);
   world_close(&world);
 }

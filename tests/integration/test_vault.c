@@ -226,6 +226,36 @@ Test(vault, another_vault_in_its_place_is_refused) {
   cr_expect(!pd_vault_is_up(world.vault));
 }
 
+Test(vault, needs_no_more_rights_than_its_page_says) {
+  char answer[64], path[128];
+  snprintf(path, sizeof path, "%s/password", server.dir);
+  FILE *file = fopen(path, "w");
+  fputs("word\n", file);
+  fclose(file);
+  redis_server_cli(&server,
+                   "acl setuser vault on '>word' '~{370302}:vault*' "
+                   "+ping +set +get +hsetnx +hget +hdel +bgrewriteaof",
+                   answer, sizeof answer);
+  cr_expect_str_eq(answer, "OK");
+  struct pd_redis_options options = {.url = server.url, .user = "vault", .password_file = path};
+  pd_vault_close(world.vault);
+  int ups = world.ups;
+  cr_assert_eq(pd_vault_open(&world.vault, &world.loop, &options, SHARD, 4, on_state, &world),
+               PD_OK);
+  run_until(world.ups == ups + 1);
+  struct pd_id person = pd_seal_fresh_id();
+  uint8_t dead[PD_KEY_SIZE];
+  cr_expect_eq(ask(&person, true), PD_OK);
+  memcpy(dead, world.key, sizeof dead);
+  cr_expect_eq(forget(&person), PD_OK);
+  uint64_t begin = uv_hrtime();
+  while (on_disk(dead, sizeof dead) && uv_hrtime() - begin < 10000000000u) {
+    uv_run(&world.loop, UV_RUN_NOWAIT);
+    usleep(20000);
+  }
+  cr_expect(!on_disk(dead, sizeof dead));
+}
+
 Test(vault, tools_open_and_erase) {
   struct pd_vault_now *now;
   struct pd_redis_options options = {.url = server.url};
