@@ -1,4 +1,4 @@
-/* Any bytes as a configuration file: refused with a reason, or taken with every value in its range. */
+/* Any bytes as a configuration file: refused with a reason, or taken with every value in range. */
 #include "common/io/config.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Any bytes as a snapshot.  The checksum is made right first, so that what stands behind it is reached. */
+/* Any bytes as a snapshot.  The checksum is made right first, so that what it guards is reached. */
 #include "common/io/snapshot.h"
 
 #include <sodium.h>
@@ -16,8 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   memcpy(bytes, data, size);
   memcpy(bytes, "PaidanS1", size < 8 ? size : 8);
   (void)crypto_generichash(bytes + size, 32, bytes, size, NULL, 0);
-  enum pd_err err = pd_snapshot_parse(bytes, size + 32, "matching", &want, &got, image, LENGTH, why,
-                                      sizeof why);
+  enum pd_err err =
+      pd_snapshot_parse(bytes, size + 32, "matching", &want, &got, image, LENGTH, why, sizeof why);
   if (err != PD_OK && why[0] == '\0') abort();
   free(bytes);
   return 0;

@@ -19,10 +19,10 @@ static void fail(const char *what) {
 /* In the child: replace it by the server. */
 static void become_server(const struct redis_server *self, const char *const *extra) {
   const char *argv[64] = {
-      "redis-server", "--port",    "0",        "--unixsocket", self->socket, "--dir",
-      self->dir,      "--save",    "",         "--appendonly", "yes",        "--appendfsync",
-      "always",       "--logfile", "redis.log"};
-  size_t n = 15;
+      "redis-server", "--port",    "0",         "--unixsocket", self->socket, "--dir",
+      self->dir,      "--save",    "",          "--appendonly", "yes",        "--appendfsync",
+      "always",       "--logfile", "redis.log", "--bind",       "127.0.0.1"};
+  size_t n = 17;
   for (size_t i = 0; extra != NULL && extra[i] != NULL && n < 63; i++) argv[n++] = extra[i];
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   int null = open("/dev/null", O_RDWR);

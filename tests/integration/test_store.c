@@ -462,8 +462,8 @@ Test(store, authenticates_and_names_a_wrong_password) {
   char path[128];
   redis_server_cli(
       &server,
-      "acl setuser intake on '>secret-word' '~{370302}:log:*' '~{370302}:tip:*' +fcall +fcall_ro +xrange +xrevrange "
-      "+xadd +hset +hmget +del +ping",
+      "acl setuser intake on '>secret-word' '~{370302}:log:*' '~{370302}:tip:*' "
+      "+fcall +fcall_ro +xrange +xrevrange +xadd +hset +hmget +del +ping",
       answer, sizeof answer);
   cr_expect_str_eq(answer, "OK");
   snprintf(path, sizeof path, "%s/password", server.dir);
