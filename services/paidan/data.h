@@ -71,7 +71,9 @@ struct data_volunteer {
 
 struct data_order {
   struct data_row row;
-  struct pd_place_order body; /* point and skills are set; requester is not */
+  /* point and skills are set; requester is not.  Where the help takes longer than the row's window,
+   * it has to begin in that window: window_end is moved by its length. */
+  struct pd_place_order body;
   struct pd_point point;
   int64_t placed_at_ms;
   const char *requester; /* the data set's own reference, or "" */
