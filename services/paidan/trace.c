@@ -98,20 +98,28 @@ static void details(const struct story *story, const struct pd_event *event, cha
   json_decref(body);
 }
 
+/* What made it happen: an event, what a message is about, who spoke, or the clock. */
+static void cause_of(const struct pd_event *event, char *text, size_t room) {
+  const struct pd_position *cause = event->cause != NULL ? event->cause : about_of(event);
+  if (cause != NULL) {
+    snprintf(text, room, "%s %llu", pd_log_name(cause->log), (unsigned long long)cause->seq);
+  } else if (event->origin != NULL) {
+    snprintf(text, room, "%.40s", event->origin->principal);
+  } else {
+    snprintf(text, room, "%s", event->log == PD_LOG_SCHEDULING ? "clock" : "the same");
+  }
+}
+
 static void tell(struct story *story, const struct pd_event *event) {
-  char time[PD_TIME_TEXT], cause[48] = "-", text[512];
+  char time[PD_TIME_TEXT], cause[48], text[512];
   struct label label = label_kind(event);
   const struct tool *tool = story->tool;
-  if (event->cause != NULL) {
-    snprintf(cause, sizeof cause, "%s %llu", pd_log_name(event->cause->log),
-             (unsigned long long)event->cause->seq);
-  } else if (event->origin != NULL) {
-    snprintf(cause, sizeof cause, "%.40s", event->origin->principal);
-  }
+  cause_of(event, cause, sizeof cause);
   if (tool->out.json) {
     json_t *json = proto_json_event(event, tool->zone_min);
     json_object_set_new(json, "zh", json_string(label.zh));
     json_object_set_new(json, "en", json_string(label.en));
+    json_object_set_new(json, "because", json_string(cause));
     out_object(&tool->out, json);
     return;
   }

@@ -250,19 +250,44 @@ static long long number_of(const json_t *object, const char *key) {
   return (long long)json_integer_value(json_object_get(object, key));
 }
 
-static void say_waves(const struct why *why) {
+/* Did the next wave come to the very same end?  An order that nobody can serve is tried for days.
+ */
+static bool is_repeat(const json_t *wave, const json_t *before) {
+  return before != NULL &&
+         json_equal(json_object_get(wave, "outcome"), json_object_get(before, "outcome")) &&
+         json_array_size(json_object_get(wave, "invited")) == 0 &&
+         json_equal(json_object_get(wave, "excluded"), json_object_get(before, "excluded")) &&
+         json_equal(json_object_get(wave, "candidates"), json_object_get(before, "candidates"));
+}
+
+static void say_wave(const struct why *why, const json_t *wave) {
   const struct out *out = &why->tool->out;
-  size_t i;
+  bool opened = strcmp(text_of(wave, "outcome"), "wave_opened") == 0;
+  out_text(out, "%s  %s %lld: 邀请 invited %zu, 查看 considered %lld", text_of(wave, "time"),
+           opened ? "批次 wave" : "无人可派 nobody for wave", number_of(wave, "wave"),
+           json_array_size(json_object_get(wave, "invited")), number_of(wave, "considered"));
+  say_tally(out, json_object_get(wave, "excluded"));
+  say_candidates(out, wave);
+}
+
+static void say_waves(const struct why *why) {
+  size_t i, repeats = 0;
   json_t *wave;
+  const json_t *before = NULL;
   json_array_foreach(why->waves, i, wave) {
-    bool opened = strcmp(text_of(wave, "outcome"), "wave_opened") == 0;
-    size_t invited = json_array_size(json_object_get(wave, "invited"));
     settle_verdicts(wave);
-    out_text(out, "%s  %s %lld: 邀请 invited %zu, 查看 considered %lld", text_of(wave, "time"),
-             opened ? "批次 wave" : "无人可派 nobody for wave",
-             number_of(wave, "wave"), invited, number_of(wave, "considered"));
-    say_tally(out, json_object_get(wave, "excluded"));
-    say_candidates(out, wave);
+    bool last = i + 1 == json_array_size(why->waves);
+    bool repeat = is_repeat(wave, before);
+    repeats += repeat;
+    if ((!repeat || last) && repeats > 0) {
+      out_text(&why->tool->out, "    又试 tried %zu more times with the same outcome, until %s",
+               repeats, text_of(repeat ? wave : before, "time"));
+    }
+    if (!repeat) {
+      say_wave(why, wave);
+      repeats = 0;
+    }
+    before = wave;
   }
 }
 
