@@ -44,6 +44,7 @@ bool nearby_next(struct nearby *walk, uint32_t *number, uint32_t *distance_m) {
   if (walk->at == walk->count && !refill(walk)) return false;
   pd_assert(walk->at < walk->count);
   const struct grid_hit *hit = &walk->hits[walk->at++];
+  pd_assert(hit->member < walk->self->facts->volunteers);
   *number = hit->member;
   *distance_m = (uint32_t)ceil(hit->distance_m);
   return true;
@@ -53,5 +54,6 @@ uint32_t nearby_distance_m(struct pd_square a, struct pd_square b) {
   struct pd_lonlat from = pd_geo_center(a);
   struct pd_lonlat to = pd_geo_center(b);
   double hav = grid_hav(from.lat_e7, from.lon_e7, to.lat_e7, to.lon_e7);
+  pd_assert(hav >= 0 && hav < 1.001);
   return (uint32_t)ceil(grid_m_of_hav(hav));
 }

@@ -32,6 +32,7 @@ uint32_t state_booking(const struct matching *self, const struct order *order, u
   uint32_t at = order->bookings;
   while (at != 0 && self->bookings[at].slot != slot)
     at = chain_next(order->bookings, self->booking_of_order, at);
+  pd_assert(at == 0 || &self->orders[self->bookings[at].order] == order);
   return at;
 }
 
@@ -103,6 +104,7 @@ static void index_volunteer(struct matching *self, uint32_t number) {
   bool active = volunteer->status == VOLUNTEER_ACTIVE;
   self->facts->active += active;
   self->facts->active -= self->skills_of[number] != 0;
+  pd_assert(self->facts->active <= self->facts->volunteers);
   self->skills_of[number] = active ? volunteer->skills | SKILLS_ACTIVE : 0;
   if (!active) {
     grid_remove(&self->grid, number);
@@ -136,6 +138,7 @@ void state_volunteer_registered(struct matching *self, const struct pd_volunteer
 
 void state_volunteer_status(struct matching *self, struct pd_id person,
                             enum volunteer_status status) {
+  pd_assert(status != VOLUNTEER_ACTIVE);
   uint32_t number = state_volunteer(self, &person);
   if (number == PD_NONE) return;
   struct volunteer *volunteer = &self->volunteers[number];
@@ -181,6 +184,7 @@ static void free_when_over(struct matching *self, uint32_t entry) {
   struct order *order = &self->orders[entry];
   if (!order->closed || order->offers != 0) return;
   pd_assert(order->bookings == 0 && order->asked == 0);
+  pd_assert(order->open_offers == 0);
   pd_map_remove(&self->order_by_id, order->id);
   *order = (struct order){0};
   pd_pool_give(&self->free_orders, entry - 1);
@@ -188,7 +192,7 @@ static void free_when_over(struct matching *self, uint32_t entry) {
 
 /* Keep the time of a service that took place: its booking is about to be forgotten. */
 static void remember_done(struct matching *self, const struct booking *booking) {
-  pd_assert(booking->started);
+  pd_assert(booking->started && booking->volunteer < self->facts->volunteers);
   struct volunteer *volunteer = &self->volunteers[booking->volunteer];
   int64_t week = pd_week_number(booking->start_ms, self->zone_min);
   if (booking->end_ms > volunteer->done_end_ms) {
@@ -205,6 +209,7 @@ static void remember_done(struct matching *self, const struct booking *booking) 
 static void drop_booking(struct matching *self, uint32_t entry) {
   struct booking *booking = &self->bookings[entry];
   struct order *order = &self->orders[booking->order];
+  pd_assert(booking->slot >= 1 && booking->slot <= order->need);
   pd_assert(order->filled & UINT64_C(1) << (booking->slot - 1));
   order->filled &= ~(UINT64_C(1) << (booking->slot - 1));
   chain_remove(&order->bookings, self->booking_of_order, entry);
@@ -225,6 +230,7 @@ void state_order_closed(struct matching *self, uint64_t id) {
     drop_booking(self, order->bookings);
   }
   while (order->asked != 0) {
+    pd_assert(self->asked[order->asked].volunteer < self->facts->volunteers);
     uint32_t next = self->asked[order->asked].next;
     self->asked[order->asked] = (struct asked){0};
     pd_pool_give(&self->free_asked, order->asked - 1);
@@ -281,6 +287,7 @@ static void drop_offer(struct matching *self, uint64_t id) {
   struct offer *offer = &self->offers[entry];
   uint32_t at = offer->order;
   struct volunteer *volunteer = &self->volunteers[offer->volunteer];
+  pd_assert(self->orders[at].id != 0 && offer->id == id);
   pd_assert(self->orders[at].open_offers > 0 && volunteer->open_offers > 0);
   chain_remove(&self->orders[at].offers, self->offer_of_order, entry);
   chain_remove(&volunteer->offers, self->offer_of_volunteer, entry);
@@ -315,6 +322,7 @@ void state_slot_filled(struct matching *self, const struct pd_slot_filled *said)
                                            .slot = said->slot};
   chain_add(&order->bookings, self->booking_of_order, entry);
   chain_add(&self->volunteers[number].bookings, self->booking_of_volunteer, entry);
+  pd_assert(!(order->filled & UINT64_C(1) << (said->slot - 1)));
   order->filled |= UINT64_C(1) << (said->slot - 1);
 }
 

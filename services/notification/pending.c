@@ -26,6 +26,7 @@ static uint64_t entry_key(const struct pending *entry) {
 static void lane_append(struct pending_table *table, uint32_t at, enum pending_lane lane) {
   struct pending_list *list = &table->facts->lanes[lane];
   struct pending *entry = &table->entries[at];
+  pd_assert(at != 0 && at <= table->pool.capacity);
   pd_assert(entry->prev == 0 && entry->next == 0);
   entry->lane = lane;
   entry->prev = list->tail;
@@ -52,6 +53,7 @@ static void lane_unlink(struct pending_table *table, uint32_t at) {
   entry->prev = 0;
   entry->next = 0;
   list->count--;
+  pd_assert((list->head == 0) == (list->count == 0));
 }
 
 static void order_link(struct pending_table *table, uint32_t at, uint32_t order) {
@@ -60,6 +62,7 @@ static void order_link(struct pending_table *table, uint32_t at, uint32_t order)
   entry->order = order;
   if (order == 0) return;
   entry->order_next = table->orders[order];
+  pd_assert(entry->order_next != at);
   if (entry->order_next != 0) table->entries[entry->order_next].order_prev = at;
   table->orders[order] = at;
 }
@@ -67,6 +70,7 @@ static void order_link(struct pending_table *table, uint32_t at, uint32_t order)
 static void order_unlink(struct pending_table *table, uint32_t at) {
   struct pending *entry = &table->entries[at];
   if (entry->order == 0) return;
+  pd_assert(entry->order_prev != 0 || table->orders[entry->order] == at);
   if (entry->order_next != 0) table->entries[entry->order_next].order_prev = entry->order_prev;
   if (entry->order_prev != 0)
     table->entries[entry->order_prev].order_next = entry->order_next;
@@ -85,6 +89,7 @@ static void offer_unlink(struct pending_table *table, uint32_t at) {
 
 void pending_add(struct pending_table *table, const struct notification_message *message,
                  enum pending_lane lane, uint32_t order) {
+  pd_assert(lane == LANE_ANYTIME || lane == LANE_DAY);
   if (pending_find(table, message->log, message->seq, message->part) != 0) return;
   if (pd_pool_free(&table->pool) == 0) {
     table->facts->dropped++;
@@ -103,7 +108,7 @@ void pending_add(struct pending_table *table, const struct notification_message 
 
 void pending_remove(struct pending_table *table, uint32_t at) {
   struct pending *entry = &table->entries[at];
-  pd_assert(entry->number != 0);
+  pd_assert(at != 0 && entry->number != 0);
   lane_unlink(table, at);
   order_unlink(table, at);
   offer_unlink(table, at);
@@ -114,6 +119,7 @@ void pending_remove(struct pending_table *table, uint32_t at) {
 
 void pending_suppress(struct pending_table *table, uint32_t at, enum pending_lane lane) {
   pd_assert(lane == LANE_STALE || lane == LANE_ERASED);
+  pd_assert(table->entries[at].number != 0);
   lane_unlink(table, at);
   order_unlink(table, at);
   offer_unlink(table, at);
@@ -139,11 +145,13 @@ void pending_erase(struct pending_table *table, const struct pd_id *person) {
 uint32_t pending_find(const struct pending_table *table, enum pd_log log, uint64_t seq,
                       uint32_t part) {
   uint32_t at = pd_map_get(&table->ids, id_key(log, seq, part));
+  pd_assert(at == PD_NONE || table->entries[at].number != 0);
   return at == PD_NONE ? 0 : at;
 }
 
 uint32_t pending_of_offer(const struct pending_table *table, uint64_t offer) {
   uint32_t at = pd_map_get(&table->offers, offer);
+  pd_assert(at == PD_NONE || table->entries[at].message.subject == offer);
   return at == PD_NONE ? 0 : at;
 }
 
@@ -153,6 +161,7 @@ uint32_t pending_of_order(const struct pending_table *table, uint32_t order,
   uint32_t at = table->orders[order];
   for (; at != 0; at = table->entries[at].order_next) {
     const struct notification_message *message = &table->entries[at].message;
+    pd_assert(table->entries[at].order == order);
     if (message->template == template && (slot == 0 || message->slot == slot)) break;
   }
   return at;
@@ -169,6 +178,7 @@ static uint32_t cursor_place(const struct pending_table *table, enum pending_lan
     at = next;
     next = table->entries[next].next;
   }
+  pd_assert(at == 0 || table->entries[at].lane == lane);
   cursor->entry[lane] = at;
   cursor->number[lane] = at == 0 ? 0 : table->entries[at].number;
   return at;
