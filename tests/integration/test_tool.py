@@ -53,7 +53,8 @@ def test_help_is_what_the_golden_file_says():
 
 def test_a_wrong_command_line_is_exit_2_and_says_how_to_get_help():
     for words in (['nonsense'], ['order', 'nonsense'], ['log', 'get'], ['log', 'get', 'x'], ['up'],
-                  ['order', 'show', 'x'], ['verify', '--nonsense'], ['load'], ['up', '--shard', '12'],
+                  ['order', 'show', 'x'], ['verify', '--nonsense'], ['load'],
+                  ['up', '--shard', '12'],
                   ['status', '--output', 'xml'], ['answer', '1', 'perhaps']):
         done = paidan(*words, code=2)
         assert 'next:' in done.stderr and done.stdout == '', (words, done)
@@ -92,7 +93,8 @@ def test_loading_names_bad_rows_and_loads_the_good_ones_once(district):
             first = json.load(file)
         assert sorted(first['volunteers']) == ['V1', 'V2', 'V3'] and sorted(first['sites']) == [
             'S0', 'S1', 'S2']
-        done = district.tool('load', '--data', folder, '--map', path, '--output', 'json', check=False)
+        done = district.tool('load', '--data', folder, '--map', path, '--output', 'json',
+                             check=False)
         counts = objects(done)[-1]
         assert counts['volunteers'] == {'loaded': 0, 'before': 3, 'bad': 1}, counts
         with open(path, encoding='utf-8') as file:
@@ -119,7 +121,8 @@ def the_whole_life_of_an_order(district, helper):
         time.sleep(0.05)
     assert [offer['volunteer'] for offer in shown['offers']] == [helper], shown
     offer = str(shown['offers'][0]['offer'])
-    answer = objects(district.tool('answer', offer, 'accept', '--as', helper, '--output', 'json'))[0]
+    answer = objects(district.tool('answer', offer, 'accept', '--as', helper, '--output',
+                                   'json'))[0]
     assert answer['booked'] and answer['outcome']['slot_filled']['slot'] == 1, answer
     again = district.tool('answer', offer, 'decline', '--as', helper, check=False)
     assert again.returncode == 1 and 'answer_offer.offer' in again.stderr, again
@@ -185,7 +188,8 @@ def test_verify_holds_the_logs_against_a_clients_journal(district):
 
 
 def seqs(district):
-    return {one['log']: one['last'] for one in objects(district.tool('log', 'ls', '--output', 'json'))}
+    return {one['log']: one['last'] for one in objects(district.tool('log', 'ls', '--output',
+                                                                     'json'))}
 
 
 def test_nothing_is_lost_when_redis_is_killed_and_when_all_is_started_again(district):
@@ -230,7 +234,8 @@ def test_a_restored_backup_keeps_the_erased_erased(district, asker):
         paidan('restore', backup, *again, code=1)  # not into a folder that holds something
         paidan('up', '--detach', *again)
         try:
-            logs = {one['log']: one for one in objects(paidan('log', 'ls', '--output', 'json', *again))}
+            logs = {one['log']: one for one in objects(paidan('log', 'ls', '--output', 'json',
+                                                              *again))}
             assert all(logs[log]['last'] >= ends[log] - 2 for log in ends), (logs, ends)
             paidan('verify', *again)
             text = paidan('person', 'export', asker, *again).stdout
@@ -245,7 +250,8 @@ def redis(district, *words):
     """As the user that deploys: it may write to a log, no daemon may write to another's."""
     with open(os.path.join(district.run_dir, 'secrets', 'deploy'), encoding='ascii') as file:
         password = file.read()
-    return subprocess.run(['redis-cli', '-s', os.path.join(district.run_dir, 'log.redis'), '--user', 'deploy',
+    return subprocess.run(['redis-cli', '-s', os.path.join(district.run_dir, 'log.redis'),
+                           '--user', 'deploy',
                            '-x', *words], input=b'forged', capture_output=True, check=True,
                           env={**os.environ, 'REDISCLI_AUTH': password}).stdout.decode()
 
@@ -254,7 +260,8 @@ def test_verify_names_a_forged_entry(district):
     """Last: the log is damaged for good."""
     last = seqs(district)['points']
     forged = hashlib.sha256(b'x').hexdigest()[:32]
-    said = redis(district, 'XADD', '{110105}:log:points', f'{last + 5}-0', 'h', forged, 'p', '1', 'e')
+    said = redis(district, 'XADD', '{110105}:log:points', f'{last + 5}-0', 'h', forged, 'p', '1',
+                 'e')
     assert said.startswith(str(last + 5)), said
     done = district.tool('verify', '--output', 'json', check=False)
     assert done.returncode == 1, done
@@ -284,7 +291,8 @@ if __name__ == '__main__':
         run('tail', test_tail_prints_events_from_a_seq_and_then_live, district)
         run('log', test_a_log_is_read_from_seq_to_seq, district)
         run('journal', test_verify_holds_the_logs_against_a_clients_journal, district)
-        run('redis', test_nothing_is_lost_when_redis_is_killed_and_when_all_is_started_again, district)
+        run('redis', test_nothing_is_lost_when_redis_is_killed_and_when_all_is_started_again,
+            district)
         run('second_up', test_a_second_up_in_the_same_folder_is_refused, district)
         run('restore', test_a_restored_backup_keeps_the_erased_erased, district, asker)
         run('forged', test_verify_names_a_forged_entry, district)
