@@ -151,16 +151,20 @@ static void cell_fill_hole(struct grid *grid, uint32_t slot, uint32_t last_block
   lane_clear(from, last);
 }
 
-static uint32_t block_mask(const struct grid_block *block) {
+/* The masks of a block but for one lane. */
+static uint32_t mask_without(const struct grid_block *block, uint32_t lane) {
   uint32_t mask = 0;
-  for (int i = 0; i < GRID_LANES; i++) mask |= block->mask[i];
+  for (uint32_t i = 0; i < GRID_LANES; i++) mask |= block->mask[i] & -(uint32_t)(i != lane);
   return mask;
 }
 
 static void cell_take(struct grid *grid, uint64_t *cell, uint32_t member) {
   uint32_t block = grid_cell_block(*cell), lanes = grid_cell_lanes(*cell);
+  uint32_t slot = grid->hot[member].slot, mask = grid_cell_mask(*cell);
   bool more = grid_cell_more(*cell);
-  cell_fill_hole(grid, grid->hot[member].slot, block, lanes - 1);
+  /* Read before lanes are written: a wide load after a narrow store waits for the store. */
+  if (!more) mask = mask_without(&grid->blocks[block], slot % GRID_LANES);
+  cell_fill_hole(grid, slot, block, lanes - 1);
   grid->hot[member].slot = 0;
   if (--lanes == 0) {
     uint32_t rest = grid->next[block];
@@ -168,9 +172,8 @@ static void cell_take(struct grid *grid, uint64_t *cell, uint32_t member) {
     block = rest;
     lanes = rest ? GRID_LANES : 0;
     more = rest && grid->next[rest] != 0;
+    if (rest && !more) mask = mask_without(&grid->blocks[rest], GRID_LANES);
   }
-  uint32_t mask = grid_cell_mask(*cell);
-  if (!more) mask = block ? block_mask(&grid->blocks[block]) : 0;
   *cell = grid_cell(mask, block, more, lanes);
 }
 
@@ -480,6 +483,13 @@ static uint64_t *cell_of(struct grid *grid, int32_t lat_e7, int32_t lon_e7,
   return &grid->cells[grid_cell_at(grid, *area, u, v)];
 }
 
+/* The first block of a cell, into the cache. */
+GRID_ASKS void ask_for(const struct grid *grid, const uint64_t *cell) {
+  const struct grid_block *block = &grid->blocks[grid_cell_block(*cell)];
+  grid_ask(block->lat_e7);
+  grid_ask(block->mask);
+}
+
 void grid_move(struct grid *grid, uint32_t member, int32_t lat_e7, int32_t lon_e7) {
   if (!grid_holds(grid, member)) return;
   struct grid_hot *hot = &grid->hot[member];
@@ -487,6 +497,7 @@ void grid_move(struct grid *grid, uint32_t member, int32_t lat_e7, int32_t lon_e
   lat_e7 = clamped(lat_e7, NORTH_END);
   lon_e7 = clamped(lon_e7, EAST_END);
   uint64_t *cell = cell_of(grid, lat_e7, lon_e7, &to);
+  ask_for(grid, cell); /* while the old place is being looked up */
   if (cell_of(grid, hot->lat_e7, hot->lon_e7, &from) == cell && from == to) {
     struct grid_block *block = &grid->blocks[hot->slot / GRID_LANES];
     grid->facts->outside -= outside(grid, hot->lat_e7, hot->lon_e7);
@@ -500,6 +511,48 @@ void grid_move(struct grid *grid, uint32_t member, int32_t lat_e7, int32_t lon_e
     link_in(grid, member);
   }
   look_after(grid);
+}
+
+/* How many moves ahead something is asked for: the member, then its cells, then their blocks, then
+ * the member that will fill the hole.  Each stage reads only what the one before has brought. */
+#define AHEAD_HOT 32
+#define AHEAD_CELL 24
+#define AHEAD_BLOCK 16
+#define AHEAD_FILLER 8
+
+GRID_ASKS void look_ahead(struct grid *grid, const struct grid_to *moves, uint32_t left) {
+  struct grid_area *area;
+  if (left > AHEAD_HOT && moves[AHEAD_HOT].member < grid->capacity)
+    grid_ask(&grid->hot[moves[AHEAD_HOT].member]);
+  if (left > AHEAD_CELL && moves[AHEAD_CELL].member < grid->capacity) {
+    const struct grid_to *to = &moves[AHEAD_CELL];
+    const struct grid_hot *hot = &grid->hot[to->member];
+    grid_ask(cell_of(grid, to->lat_e7, to->lon_e7, &area));
+    grid_ask(cell_of(grid, hot->lat_e7, hot->lon_e7, &area));
+  }
+  if (left > AHEAD_BLOCK && moves[AHEAD_BLOCK].member < grid->capacity) {
+    const struct grid_to *to = &moves[AHEAD_BLOCK];
+    const struct grid_hot *hot = &grid->hot[to->member];
+    ask_for(grid, cell_of(grid, to->lat_e7, to->lon_e7, &area));
+    ask_for(grid, cell_of(grid, hot->lat_e7, hot->lon_e7, &area));
+    grid_ask(grid->blocks[hot->slot / GRID_LANES].lat_e7);
+    grid_ask(grid->blocks[hot->slot / GRID_LANES].mask);
+  }
+  if (left > AHEAD_FILLER && moves[AHEAD_FILLER].member < grid->capacity) {
+    const struct grid_hot *hot = &grid->hot[moves[AHEAD_FILLER].member];
+    const uint64_t *from = cell_of(grid, hot->lat_e7, hot->lon_e7, &area);
+    const struct grid_block *last = &grid->blocks[grid_cell_block(*from)];
+    uint32_t filler = last->member[(grid_cell_lanes(*from) - 1) % GRID_LANES];
+    grid_ask(&grid->hot[filler]);
+  }
+}
+
+void grid_moves(struct grid *grid, const struct grid_to *moves, uint32_t count) {
+  if (grid->facts->count == 0) return;
+  for (uint32_t i = 0; i < count; i++) {
+    look_ahead(grid, moves + i, count - i);
+    grid_move(grid, moves[i].member, moves[i].lat_e7, moves[i].lon_e7);
+  }
 }
 
 void grid_mask(struct grid *grid, uint32_t member, uint32_t mask) {

@@ -103,6 +103,16 @@ void grid_set(struct grid *grid, uint32_t member, const struct grid_member *as);
  * index. */
 void grid_move(struct grid *grid, uint32_t member, int32_t lat_e7, int32_t lon_e7);
 
+/* Where a member goes. */
+struct grid_to {
+  uint32_t member;
+  int32_t lat_e7;
+  int32_t lon_e7;
+};
+
+/* Many moves, in their order: the same as grid_move() for each, with the cache asked ahead. */
+void grid_moves(struct grid *grid, const struct grid_to *moves, uint32_t count);
+
 /* A member's mask changes; nothing happens if it is not in the index. */
 void grid_mask(struct grid *grid, uint32_t member, uint32_t mask);
 

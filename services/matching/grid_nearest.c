@@ -136,7 +136,7 @@ static struct grid_seek seek_of(const struct grid_query *query, const struct gri
   seek.lat_e7 = clamped(query->lat_e7, 900000000);
   seek.lon_e7 = clamped(query->lon_e7, 1800000000);
   seek.cos1 = grid_sphere_cos(seek.lat_e7);
-  seek.hav_max = query->radius_m == GRID_ANYWHERE ? 1 : grid_hav_of_m(query->radius_m);
+  seek.hav_max = query->radius_m == GRID_ANYWHERE ? 1 : grid_sphere_hav_of_m(query->radius_m);
   seek.own = query->flags & GRID_OWN_RADIUS;
   seek.after_hav = after ? after->hav : -1;
   seek.after_member = after ? after->member : 0;
@@ -149,20 +149,21 @@ static struct grid_seek seek_of(const struct grid_query *query, const struct gri
  * Margin: sin2 x is x2 (1 - x2/3 ...), which takes angles of `wide` at most; the cosine of the
  * other latitude is expanded to first order, leaving radius2 / 2 of it; floats add under 1e-6. */
 static bool seek_scale(struct grid_seek *seek, double radius) {
-  double lat = (double)seek->lat_e7 * GRID_RADIAN_E7;
-  double outmost = fabs(lat) + radius;
-  if (outmost >= GRID_PI / 2) return false;
-  double cos_min = grid_sphere_sin(GRID_PI / 2 - outmost), wide = radius / cos_min;
-  if (wide > SCAN_MOST) return false;
-  double margin = 2e-6 + 2 * wide * wide, sin1 = grid_sphere_sin(lat);
+  double sine = seek->lat_e7 < 0 ? -1 : 1; /* of the latitude; its sign first */
+  double square = 1 - seek->cos1 * seek->cos1;
+  sine *= sqrt(square > 0 ? square : 0);
+  /* cos(lat + radius), from below */
+  double cos_min = seek->cos1 - (sine < 0 ? -sine : sine) * radius - radius * radius;
+  if (cos_min * SCAN_MOST < radius || cos_min <= 0) return false;
+  double wide = radius / cos_min, margin = 2e-6 + 2 * wide * wide;
   double unit = 4 / (GRID_RADIAN_E7 * GRID_RADIAN_E7);
   seek->east = (float)(seek->cos1 * seek->cos1);
-  seek->lean = (float)(seek->cos1 * sin1 * GRID_RADIAN_E7);
+  seek->lean = (float)(seek->cos1 * sine * GRID_RADIAN_E7);
   seek->slack = (float)(1 + 2 * margin);
   seek->narrow = (float)((1 + margin) / (seek->cos1 * cos_min));
   seek->limit = (float)(seek->hav_max * unit * (1 + 2 * margin));
   seek->after_near = (float)(seek->after_hav * unit * (1 + 2 * margin));
-  int64_t reach = (int64_t)(wide / GRID_RADIAN_E7) + 2;
+  int64_t reach = (int64_t)(wide * (1 / GRID_RADIAN_E7)) + 2;
   int64_t other = seek->lon_e7 + (int64_t)(seek->lon_e7 < 0 ? 3600000000 : -3600000000);
   seek->crosses = seek->lon_e7 + reach > 1800000000 || seek->lon_e7 - reach < -1800000000;
   seek->other_lon_e7 = seek->crosses ? (int32_t)other : 0;
@@ -182,9 +183,10 @@ uint32_t grid_nearest(const struct grid *grid, const struct grid_query *query,
   if (query->k == 0 || grid->facts->count == 0) return 0;
   struct grid_seek seek = seek_of(query, after);
   double radius = (double)query->radius_m / PD_EARTH_M, most = SCAN_MOST / 4 * seek.cos1;
-  double hav_max = seek.hav_max, sine = grid_sphere_sin(most / 2);
+  double hav_max = seek.hav_max;
   bool capped = radius > most;
   if (capped) { /* the first try; if it finds k they are the nearest of all */
+    double sine = grid_sphere_sin(most / 2);
     radius = most;
     seek.hav_max = sine * sine;
   }

@@ -3,7 +3,10 @@
 
 #include <immintrin.h>
 
+#ifndef GRID_EAGER
 #define GRID_EAGER 1.5f
+#define GRID_SPARE 2.0f
+#endif
 
 struct lens {
   __m256i lat_e7;
@@ -11,12 +14,16 @@ struct lens {
   __m256i need;
   __m256 east;
   __m256 lean;
+  uint64_t want;
 };
 
 static inline struct lens lens_of(const struct grid_seek *seek, int32_t lat_e7, int32_t lon_e7) {
-  return (struct lens){_mm256_set1_epi32(lat_e7), _mm256_set1_epi32(lon_e7),
-                       _mm256_set1_epi32((int32_t)seek->need), _mm256_set1_ps(seek->east),
-                       _mm256_set1_ps(seek->lean)};
+  return (struct lens){_mm256_set1_epi32(lat_e7),
+                       _mm256_set1_epi32(lon_e7),
+                       _mm256_set1_epi32((int32_t)seek->need),
+                       _mm256_set1_ps(seek->east),
+                       _mm256_set1_ps(seek->lean),
+                       (uint64_t)seek->need << 32};
 }
 
 static inline __m256i load(const void *at) {
@@ -36,6 +43,18 @@ static inline uint32_t lens_look(const struct lens *lens, const struct grid_bloc
   _mm256_storeu_ps(near, square);
   __m256 within = _mm256_cmp_ps(square, _mm256_set1_ps(limit), _CMP_LE_OQ);
   return lanes & (uint32_t)_mm256_movemask_ps(within);
+}
+
+#define LIST_STEP 8
+
+static inline uint32_t lens_pick(const struct lens *lens, const uint64_t *cells, uint32_t count,
+                                 uint64_t *list) {
+  uint32_t picked = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    list[picked] = cells[i];
+    picked += (cells[i] != 0) & ((cells[i] & lens->want) == lens->want);
+  }
+  return picked;
 }
 
 #include "services/matching/grid_walk.h"

@@ -3,18 +3,23 @@
 
 #include <stddef.h>
 
+#ifndef GRID_EAGER
 #define GRID_EAGER 1.5f
+#define GRID_SPARE 2.0f
+#endif
 
 struct lens {
   int32_t lat_e7;
   int32_t lon_e7;
+  uint64_t want;
   uint32_t need;
   float east;
   float lean;
 };
 
 static inline struct lens lens_of(const struct grid_seek *seek, int32_t lat_e7, int32_t lon_e7) {
-  return (struct lens){lat_e7, lon_e7, seek->need, seek->east, seek->lean};
+  return (struct lens){lat_e7,     lon_e7,     (uint64_t)seek->need << 32,
+                       seek->need, seek->east, seek->lean};
 }
 
 /* Differences wrap: what is nearer than 60 degrees never does. */
@@ -29,6 +34,18 @@ static inline uint32_t lens_look(const struct lens *lens, const struct grid_bloc
     lanes |= (has & (near[i] <= limit)) << i;
   }
   return lanes;
+}
+
+#define LIST_STEP 8
+
+static inline uint32_t lens_pick(const struct lens *lens, const uint64_t *cells, uint32_t count,
+                                 uint64_t *list) {
+  uint32_t picked = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    list[picked] = cells[i];
+    picked += (cells[i] != 0) & ((cells[i] & lens->want) == lens->want);
+  }
+  return picked;
 }
 
 #include "services/matching/grid_walk.h"

@@ -4,6 +4,14 @@
  *     struct lens;                                   constants of a query, spread over lanes
  *     struct lens lens_of(seek, lat_e7, lon_e7);
  *     uint32_t lens_look(lens, block, limit, near);  lanes with the needed bits and near <= limit
+ *     LIST_STEP; uint32_t lens_pick(lens, cells, count, list);
+ *                    copy those of at most LIST_STEP cells which have members and the needed bits;
+ *                    returns how many; may write LIST_STEP
+ * and if it keeps the best few in registers, WALK_TOP, TOP_K and
+ *     struct top;  top_begin(top);
+ *     float top_add(top, k, block, lanes, near);     lanes of a block; returns the k-th near so far
+ *     bool top_end(top, limit, bag);                 everything within limit to the bag; false if
+ *                                                    something within it was lost
  *
  * A window of cells about the place, large enough for k by the density there, is scanned first; its
  * k-th nearest bounds what is left to be seen.  Rows go from the middle outwards and end at the
@@ -18,6 +26,7 @@
 #include <math.h>
 
 #define SORTED_K 24 /* up to here the bag is kept sorted */
+#define LISTED 64   /* cells that are gathered before they are looked at */
 
 struct window { /* units from the box's corner, both ends within */
   uint32_t u0;
@@ -30,13 +39,24 @@ struct walk {
   const struct grid *grid;
   const struct grid_seek *seek;
   struct grid_bag *bag;
-  uint64_t want; /* bits that a cell must have */
   int32_t lat_e7;
   int32_t lon_e7;
   float limit; /* near of the worst that could still be among the k, with the margin */
-  uint32_t zero;
+  bool quick;  /* the candidates are in `top`, not yet in the bag */
   struct lens lens;
+#ifdef WALK_TOP
+  struct top top;
+#endif
+  uint32_t listed;
+  uint64_t list[LISTED + 2 * LIST_STEP + 8];
 };
+
+static inline uint32_t at_least(uint32_t value, uint32_t floor) {
+  return value < floor ? floor : value;
+}
+static inline uint32_t at_most(uint32_t value, uint32_t ceiling) {
+  return value > ceiling ? ceiling : value;
+}
 
 /* ---- the bag ---- */
 
@@ -114,22 +134,59 @@ static inline void bag_add(struct walk *walk, float near, uint32_t slot) {
 
 /* ---- cells ---- */
 
+GRID_ASKS void ask_for(const struct walk *walk, uint64_t cell) {
+  const struct grid_block *block = &walk->grid->blocks[grid_cell_block(cell)];
+  grid_ask(block->lat_e7);
+  grid_ask(block->mask);
+}
+
 static inline void scan_block(struct walk *walk, uint32_t number) {
   float near[GRID_LANES];
   uint32_t lanes = lens_look(&walk->lens, &walk->grid->blocks[number], walk->limit, near);
+#ifdef WALK_TOP
+  if (walk->quick) {
+    if (lanes == 0) return;
+    float limit = top_add(&walk->top, walk->seek->k, number, lanes, near) * walk->seek->slack;
+    walk->limit = limit < walk->limit ? limit : walk->limit;
+    walk->bag->count += (uint32_t)__builtin_popcount(lanes);
+    return;
+  }
+#endif
   for (; lanes; lanes &= lanes - 1) {
     uint32_t lane = (uint32_t)__builtin_ctz(lanes);
     if (near[lane] <= walk->limit) bag_add(walk, near[lane], number * GRID_LANES + lane);
   }
 }
 
-static inline void scan_cells(struct walk *walk, const uint64_t *cell, const uint64_t *end) {
-  for (; cell < end; cell++) {
-    if (*cell == 0 || (*cell & walk->want) != walk->want) continue;
-    uint32_t block = grid_cell_block(*cell);
+/* Look at the cells on the list.  Their first blocks are asked for some way ahead: they lie where
+ * the members' history has put them. */
+#define AHEAD 6
+static inline void scan_list(struct walk *walk) {
+  const struct grid *grid = walk->grid;
+  uint32_t listed = walk->listed;
+  for (uint32_t i = 0; i < AHEAD; i++) {
+    walk->list[listed + i] = 0; /* block 0 is nobody's */
+    ask_for(walk, walk->list[i]);
+  }
+  for (uint32_t i = 0; i < listed; i++) {
+    uint64_t cell = walk->list[i];
+    uint32_t block = grid_cell_block(cell);
+    ask_for(walk, walk->list[i + AHEAD]);
     scan_block(walk, block);
-    if (!grid_cell_more(*cell)) continue;
-    while ((block = walk->grid->next[block]) != 0) scan_block(walk, block);
+    if (!grid_cell_more(cell)) continue;
+    while ((block = grid->next[block]) != 0) scan_block(walk, block);
+  }
+  walk->listed = 0;
+}
+
+/* Put the cells with members and the wanted bits on the list. */
+static inline void list_cells(struct walk *walk, const uint64_t *cell, uint32_t count) {
+  while (count > 0) {
+    uint32_t some = at_most(count, LIST_STEP);
+    walk->listed += lens_pick(&walk->lens, cell, some, walk->list + walk->listed);
+    if (walk->listed > LISTED) scan_list(walk);
+    cell += some;
+    count -= some;
   }
 }
 
@@ -150,15 +207,7 @@ struct part {
   uint32_t row0;
   uint32_t row1;
   struct window now;
-  struct window done; /* cells that were scanned before; u0 > u1: none */
 };
-
-static inline uint32_t at_least(uint32_t value, uint32_t floor) {
-  return value < floor ? floor : value;
-}
-static inline uint32_t at_most(uint32_t value, uint32_t ceiling) {
-  return value > ceiling ? ceiling : value;
-}
 
 /* What of a window lies in the square of `last + 1` units at (u, v); u0 > u1 when nothing does. */
 static inline struct window cut(const struct window *of, uint32_t u, uint32_t v, uint32_t last) {
@@ -178,16 +227,7 @@ static inline bool scan_row(struct walk *walk, const struct part *part, uint32_t
   uint32_t first = (u0 - part->u) >> part->column_shift;
   uint32_t last = (u1 - part->u) >> part->column_shift;
   const uint64_t *cells = part->cells + ((size_t)row << part->bits);
-  const struct window *done = &part->done;
-  if (done->u0 > done->u1 || row < (done->v0 - part->v) >> part->row_shift ||
-      row > (done->v1 - part->v) >> part->row_shift) {
-    scan_cells(walk, cells + first, cells + last + 1);
-    return true;
-  }
-  uint32_t skip0 = (done->u0 - part->u) >> part->column_shift;
-  uint32_t skip1 = (done->u1 - part->u) >> part->column_shift;
-  scan_cells(walk, cells + first, cells + at_most(skip0, last + 1));
-  scan_cells(walk, cells + at_least(skip1 + 1, first), cells + last + 1);
+  list_cells(walk, cells + first, last + 1 - first);
   return true;
 }
 
@@ -209,8 +249,7 @@ static void scan_part(struct walk *walk, const struct part *part) {
   }
 }
 
-static inline void scan_area(struct walk *walk, uint32_t x, uint32_t y, const struct window *now,
-                             const struct window *done) {
+static inline void scan_area(struct walk *walk, uint32_t x, uint32_t y, const struct window *now) {
   const struct grid *grid = walk->grid;
   uint32_t shift = grid->facts->shift, inside = ((uint32_t)1 << shift) - 1;
   const struct grid_area *area = &grid->areas[(size_t)y << grid->side | x];
@@ -220,25 +259,30 @@ static inline void scan_area(struct walk *walk, uint32_t x, uint32_t y, const st
   part.column_shift = shift - part.bits;
   part.row_shift = shift - grid_row_bits(area->level);
   part.now = cut(now, part.u, part.v, inside);
-  part.done = cut(done, part.u, part.v, inside);
   part.row0 = (part.now.v0 - part.v) >> part.row_shift;
   part.row1 = (part.now.v1 - part.v) >> part.row_shift;
   scan_part(walk, &part);
 }
 
-/* Everything in the window that the window before did not hold. */
-static void scan_window(struct walk *walk, const struct window *now, const struct window *done) {
+/* Everything in the window. */
+static void scan_window(struct walk *walk, const struct window *now) {
   uint32_t shift = walk->grid->facts->shift;
   uint32_t middle = grid_v(walk->grid, walk->lat_e7) >> shift;
   for (uint32_t y = middle; y <= now->v1 >> shift; y++)
-    for (uint32_t x = now->u0 >> shift; x <= now->u1 >> shift; x++)
-      scan_area(walk, x, y, now, done);
+    for (uint32_t x = now->u0 >> shift; x <= now->u1 >> shift; x++) scan_area(walk, x, y, now);
   for (uint32_t y = middle; y-- > now->v0 >> shift;)
-    for (uint32_t x = now->u0 >> shift; x <= now->u1 >> shift; x++)
-      scan_area(walk, x, y, now, done);
+    for (uint32_t x = now->u0 >> shift; x <= now->u1 >> shift; x++) scan_area(walk, x, y, now);
+  scan_list(walk);
 }
 
 /* ---- windows ---- */
+
+static inline void walk_empty(struct walk *walk) {
+  walk->bag->count = 0;
+#ifdef WALK_TOP
+  if (walk->quick) top_begin(&walk->top);
+#endif
+}
 
 /* A window of `half` units to the north and the south, and as far on the ground east and west. */
 static struct window window_of(const struct walk *walk, float half) {
@@ -252,78 +296,107 @@ static inline float half_height(const struct walk *walk) {
   return sqrtf(walk->limit) * 1.000001f + 2;
 }
 
-/* Half the side of a square in which, by the density about the place, some more than k should be.
- */
-static inline float first_half(const struct walk *walk) {
+/* The square of the radius in which, by the density about the place, some more than k should be. */
+static inline float first_near(const struct walk *walk) {
   const struct grid *grid = walk->grid;
   uint32_t u = grid_u(grid, walk->lon_e7), v = grid_v(grid, walk->lat_e7);
   const struct grid_area *area = &grid->areas[grid_area_at(grid, u, v)];
   float count = (float)(area->count + 1) * walk->seek->share;
   float side = (float)((uint64_t)1 << grid->facts->shift);
-  return side * 0.5f * sqrtf((GRID_EAGER * (float)walk->seek->k + 1) / count);
+  float enough = GRID_EAGER * (float)walk->seek->k + GRID_SPARE;
+  return side * side * enough / (3.14f * sqrtf(walk->seek->narrow) * count);
 }
 
-static void walk_pass(struct walk *walk) {
+static inline void scan_from(struct walk *walk, int32_t lon_e7) {
+  walk->lon_e7 = lon_e7;
+  walk->lens = lens_of(walk->seek, walk->lat_e7, lon_e7);
+  struct window now = window_of(walk, half_height(walk));
+  scan_window(walk, &now);
+}
+
+/* Within a circle that should do, then in wider ones until it does: k within it are the k nearest
+ * of all. */
+static inline void walk_circles(struct walk *walk) {
   const struct grid_seek *seek = walk->seek;
-  struct window done = {1, 0, 1, 0};
-  float half = first_half(walk);
-  for (;;) {
-    float whole = half_height(walk);
-    bool last = half >= whole;
-    struct window now = window_of(walk, last ? whole : half);
-    scan_window(walk, &now, &done);
-    if (last) return;
+  walk->lon_e7 = seek->lon_e7;
+  for (float near = first_near(walk);;) {
+    bool last = near >= seek->limit;
+    walk->limit = last ? seek->limit : near;
+    walk_empty(walk);
+    scan_from(walk, seek->lon_e7);
+    if (seek->crosses) scan_from(walk, seek->other_lon_e7);
     bag_shrink(walk);
-    done = now;
-    whole = half_height(walk);
-    if (whole <= half) return;
-    float found = (float)walk->bag->count + 0.5f;
-    float grow = sqrtf(2 * (float)seek->k / found);
-    half *= grow < 1.5f ? 1.5f : grow > 4 ? 4 : grow;
-    if (walk->bag->count >= seek->k) half = whole;
+    if (last || walk->limit < near) return; /* the k-th with its margin is within */
+    float grow = 2 * (float)seek->k / ((float)walk->bag->count + 0.5f);
+    near *= grow < 2 ? 2 : grow > 16 ? 16 : grow;
   }
 }
 
 /* ---- the exact end ---- */
 
-static uint32_t finish(const struct walk *walk, struct grid_hit *hits) {
+#define EXACT 16 /* places whose haversines are computed together */
+
+/* The haversines of bag entries from .. from + EXACT - 1; beyond its end, of its last. */
+static inline void exact(const struct walk *walk, uint32_t from, double hav[EXACT],
+                         double metres[EXACT], uint32_t member[EXACT]) {
   const struct grid_seek *seek = walk->seek;
+  const struct grid_bag *bag = walk->bag;
+  int32_t lat_e7[EXACT], lon_e7[EXACT];
+  for (uint32_t i = 0; i < EXACT; i++) {
+    uint32_t slot = bag->slot[at_most(from + i, bag->count - 1)];
+    const struct grid_block *block = &walk->grid->blocks[slot / GRID_LANES];
+    lat_e7[i] = block->lat_e7[slot % GRID_LANES];
+    lon_e7[i] = block->lon_e7[slot % GRID_LANES];
+    member[i] = block->member[slot % GRID_LANES];
+  }
+  for (uint32_t i = 0; i < EXACT; i++)
+    hav[i] = grid_sphere_hav(seek->lat_e7, seek->lon_e7, seek->cos1, lat_e7[i], lon_e7[i]);
+  for (uint32_t i = 0; i < EXACT; i++) metres[i] = grid_sphere_series_m(sqrt(hav[i]));
+}
+
+static uint32_t finish(const struct walk *walk, struct grid_hit *hits) {
   const struct grid_bag *bag = walk->bag;
   struct grid_hit all[GRID_BAG];
   uint32_t count = 0;
-  for (uint32_t i = 0; i < bag->count; i++) {
-    const struct grid_block *block = &walk->grid->blocks[bag->slot[i] / GRID_LANES];
-    uint32_t lane = bag->slot[i] % GRID_LANES;
-    struct grid_hit hit = {.member = block->member[lane]};
-    hit.hav = grid_sphere_hav(seek->lat_e7, seek->lon_e7, seek->cos1, block->lat_e7[lane],
-                              block->lon_e7[lane]);
-    if (hit.hav <= seek->hav_max) all[count++] = hit;
+  for (uint32_t from = 0; from < bag->count; from += EXACT) {
+    double hav[EXACT], metres[EXACT];
+    uint32_t member[EXACT], end = at_most(bag->count - from, EXACT);
+    exact(walk, from, hav, metres, member);
+    for (uint32_t i = 0; i < end; i++) {
+      all[count].hav = hav[i];
+      all[count].distance_m = metres[i];
+      all[count].member = member[i];
+      all[count].zero = 0;
+      count += hav[i] <= walk->seek->hav_max;
+    }
   }
   grid_sort(all, count);
-  if (count > seek->k) count = seek->k;
-  for (uint32_t i = 0; i < count; i++) {
-    hits[i] = all[i];
-    hits[i].distance_m = grid_m_of_hav(all[i].hav);
-  }
+  count = at_most(count, walk->seek->k);
+  for (uint32_t i = 0; i < count; i++) hits[i] = all[i];
+  if (count > 0 && hits[count - 1].hav > GRID_SERIES_END * GRID_SERIES_END)
+    for (uint32_t i = 0; i < count; i++) hits[i].distance_m = grid_m_of_hav(hits[i].hav);
   return count;
 }
 
 static uint32_t walk_all(const struct grid *grid, const struct grid_seek *seek,
                          struct grid_hit *hits) {
   struct grid_bag bag;
-  bag.count = 0;
-  bag.room = 2 * seek->k + 64;
-  struct walk walk = {.grid = grid, .seek = seek, .bag = &bag, .limit = seek->limit};
-  walk.want = (uint64_t)seek->need << 32;
+  struct walk walk;
+  walk.grid = grid;
+  walk.seek = seek;
+  walk.bag = &bag;
   walk.lat_e7 = seek->lat_e7;
-  walk.lon_e7 = seek->lon_e7;
-  walk.lens = lens_of(seek, walk.lat_e7, walk.lon_e7);
-  walk_pass(&walk);
-  if (seek->crosses) {
-    walk.lon_e7 = seek->other_lon_e7;
-    walk.lens = lens_of(seek, walk.lat_e7, walk.lon_e7);
-    walk_pass(&walk);
+  walk.listed = 0;
+  bag.room = 2 * seek->k + 64;
+#ifdef WALK_TOP
+  walk.quick = seek->k <= TOP_K && !seek->picky;
+  if (walk.quick) {
+    walk_circles(&walk);
+    if (top_end(&walk.top, walk.limit, &bag)) return finish(&walk, hits);
+    walk.quick = false; /* too many ties for it */
   }
+#endif
+  walk_circles(&walk);
   return finish(&walk, hits);
 }
 

@@ -114,20 +114,33 @@ static void measure(struct knn *knn, const char *what, void (*way)(struct knn *)
   print(knn, what, ns, note);
 }
 
-static void measure_moves(struct knn *knn) {
+static void move_one_by_one(struct knn *knn, const struct bench_move *moves, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    grid_move(&knn->grid, moves[i].id, moves[i].lat_e7, moves[i].lon_e7);
+}
+
+static void move_batched(struct knn *knn, const struct bench_move *moves, size_t count) {
+  for (size_t i = 0; i < count; i += 1000) {
+    struct grid_to batch[1000];
+    uint32_t some = (uint32_t)(count - i < 1000 ? count - i : 1000);
+    for (uint32_t j = 0; j < some; j++)
+      batch[j] = (struct grid_to){moves[i + j].id, moves[i + j].lat_e7, moves[i + j].lon_e7};
+    grid_moves(&knn->grid, batch, some);
+  }
+}
+
+static void measure_moves(struct knn *knn, const char *what,
+                          void (*way)(struct knn *, const struct bench_move *, size_t)) {
   double ns[RUNS];
   char note[64];
   size_t slice = knn->move_count / RUNS;
   for (size_t run = 0; run < RUNS; run++) {
     double begin = bench_cpu_s();
-    for (size_t i = run * slice; i < (run + 1) * slice; i++) {
-      const struct bench_move *move = &knn->moves[i];
-      grid_move(&knn->grid, move->id, move->lat_e7, move->lon_e7);
-    }
+    way(knn, knn->moves + run * slice, slice);
     ns[run] = (bench_cpu_s() - begin) * 1e9 / (double)slice;
   }
   snprintf(note, sizeof note, "%zu moves", slice * RUNS);
-  print(knn, "move, then 5%", ns, note);
+  print(knn, what, ns, note);
 }
 
 int bench_knn(int argc, char **argv) {
@@ -150,6 +163,8 @@ int bench_knn(int argc, char **argv) {
     measure(&knn, filtered ? "knn8 5%" : "knn8", one_by_one);
     measure(&knn, filtered ? "knn8 5% batch" : "knn8 batch", batched);
   }
-  measure_moves(&knn);
+  measure_moves(&knn, "move, then 5%", move_one_by_one);
+  build(&knn);
+  measure_moves(&knn, "move batch, 5%", move_batched);
   return PD_EXIT_OK;
 }
