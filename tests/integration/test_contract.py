@@ -96,7 +96,8 @@ def test_frames_that_are_no_command_are_refused_and_disturb_nobody():
         except Refused as refused:
             wanted = (command.CODE_MALFORMED, command.CODE_FIELD, command.CODE_WRONG_SHARD)
             assert refused.refusal.code in wanted, refused
-    door.socket.send(b'\x00' * 100000)  # over what a frame may be: the transport drops the connection
+    # Over what a frame may be: the transport drops the connection.
+    door.socket.send(b'\x00' * 100000)
     try:
         door.exchange(b'', 500)
         raise AssertionError('answered')

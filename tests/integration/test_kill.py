@@ -98,7 +98,8 @@ def test_an_order_placed_before_the_kills_still_finds_its_helper():
     kill_and_wait('matching')
     kill_and_wait('intake')
     district.wait_ready()
-    events = district.subscribe()  # what was said while the publisher was away is in the log, not here
+    # What was said while the publisher was away is in the log, not here.
+    events = district.subscribe()
     wait_connected(events)
     message = command.Command(actor=offer.offer_made.volunteer)
     message.answer_offer.offer, message.answer_offer.accept = offer.offer_made.offer, True

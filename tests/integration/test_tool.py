@@ -48,7 +48,7 @@ def test_help_is_what_the_golden_file_says():
     if os.environ.get('PAIDAN_GOLDEN'):
         write(os.path.dirname(HELP), 'help.txt', text)
     with open(HELP, encoding='utf-8') as file:
-        assert file.read() == text, 'help differs: PAIDAN_GOLDEN=1 writes tests/integration/help.txt'
+        assert file.read() == text, 'PAIDAN_GOLDEN=1 writes tests/integration/help.txt anew'
 
 
 def test_a_wrong_command_line_is_exit_2_and_says_how_to_get_help():
@@ -76,7 +76,8 @@ def test_without_a_shard_it_says_how_to_start_one():
 
 def test_loading_names_bad_rows_and_loads_the_good_ones_once(district):
     with tempfile.TemporaryDirectory(dir='/tmp') as folder:
-        write(folder, 'sites.csv', SITES + 'S3,palace,S1,站,116.4,39.9\r\nS4,station,S9,站,116.4,39.9\r\n')
+        write(folder, 'sites.csv', SITES + 'S3,palace,S1,站,116.4,39.9\r\n'
+              'S4,station,S9,站,116.4,39.9\r\n')
         write(folder, 'volunteers.csv', VOLUNTEER
               + f'V1,甲,138,116.4401,39.9201,5,companion,{HOURS},3000,5,36-59,active,44\r\n'
               + f'V2,乙,138,116.4402,39.9202,5,,{HOURS},3000,5,36-59,paused,44\r\n'
