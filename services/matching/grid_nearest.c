@@ -53,6 +53,7 @@ void grid_settle(const struct grid *grid, const struct grid_seek *seek, struct g
   struct grid_hit all[GRID_BAG];
   struct grid_bag was;
   uint32_t count = 0;
+  pd_assert(bag->count <= GRID_BAG);
   memcpy(was.near, bag->near, sizeof(float) * bag->count);
   memcpy(was.slot, bag->slot, sizeof(uint32_t) * bag->count);
   for (uint32_t i = 0; i < bag->count; i++) {
@@ -74,6 +75,7 @@ void grid_settle(const struct grid *grid, const struct grid_seek *seek, struct g
     bag->near[at] = near;
     bag->slot[at] = was.slot[all[i].zero];
   }
+  pd_assert(bag->count <= seek->k && bag->count <= count);
 }
 
 bool grid_accepts(const struct grid *grid, const struct grid_seek *seek, float near,
@@ -110,6 +112,7 @@ static uint32_t scan_everybody(const struct grid *grid, const struct grid_seek *
     if (seek->own && hit.hav > grid_hav_of_m(grid->radius_m[i])) continue;
     found = keep(hits, found, seek->k, hit);
   }
+  pd_assert(found <= seek->k);
   for (uint32_t i = 0; i < found; i++) hits[i].distance_m = grid_m_of_hav(hits[i].hav);
   return found;
 }
@@ -149,6 +152,7 @@ static struct grid_seek seek_of(const struct grid_query *query, const struct gri
  * Margin: sin2 x is x2 (1 - x2/3 ...), which takes angles of `wide` at most; the cosine of the
  * other latitude is expanded to first order, leaving radius2 / 2 of it; floats add under 1e-6. */
 static bool seek_scale(struct grid_seek *seek, double radius) {
+  pd_assert(radius >= 0);
   double sine = seek->lat_e7 < 0 ? -1 : 1; /* of the latitude; its sign first */
   double square = 1 - seek->cos1 * seek->cos1;
   sine *= sqrt(square > 0 ? square : 0);
@@ -193,6 +197,7 @@ uint32_t grid_nearest(const struct grid *grid, const struct grid_query *query,
   if (seek_scale(&seek, radius)) {
     seek.share = share_with(grid, query->need);
     uint32_t found = scans[grid->isa](grid, &seek, hits);
+    pd_assert(found <= query->k);
     if (!capped || found == query->k) return found;
   }
   seek.hav_max = hav_max;

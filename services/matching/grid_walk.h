@@ -51,6 +51,7 @@ struct walk {
   uint64_t list[LISTED + 2 * LIST_STEP + 8];
 };
 
+/* The value, or the limit it would go beyond. */
 static inline uint32_t at_least(uint32_t value, uint32_t floor) {
   return value < floor ? floor : value;
 }
@@ -60,6 +61,7 @@ static inline uint32_t at_most(uint32_t value, uint32_t ceiling) {
 
 /* ---- the bag ---- */
 
+/* Take one in at its place; when the bag is full, keep the nearest k first. */
 static inline void bag_add_sorted(struct walk *walk, float near, uint32_t slot) {
   struct grid_bag *bag = walk->bag;
   const struct grid_seek *seek = walk->seek;
@@ -120,6 +122,7 @@ static void bag_shrink(struct walk *walk) {
   if (kept > bag->room - 32) grid_settle(walk->grid, walk->seek, bag);
 }
 
+/* Take one in, if the query accepts it: in its place while k is small, else at the end. */
 static inline void bag_add(struct walk *walk, float near, uint32_t slot) {
   if (walk->seek->picky && !grid_accepts(walk->grid, walk->seek, near, slot)) return;
   if (walk->seek->k <= SORTED_K) {
@@ -134,12 +137,14 @@ static inline void bag_add(struct walk *walk, float near, uint32_t slot) {
 
 /* ---- cells ---- */
 
+/* Ask the cache for a cell that will be looked at soon. */
 GRID_ASKS void ask_for(const struct walk *walk, uint64_t cell) {
   const struct grid_block *block = &walk->grid->blocks[grid_cell_block(cell)];
   grid_ask(block->lat_e7);
   grid_ask(block->mask);
 }
 
+/* Look at the members of one block. */
 static inline void scan_block(struct walk *walk, uint32_t number) {
   float near[GRID_LANES];
   uint32_t lanes = lens_look(&walk->lens, &walk->grid->blocks[number], walk->limit, near);
@@ -217,6 +222,7 @@ static inline struct window cut(const struct window *of, uint32_t u, uint32_t v,
   return in;
 }
 
+/* List one row of a part, as far east and west as the limit reaches; false: it does not. */
 static inline bool scan_row(struct walk *walk, const struct part *part, uint32_t row, float north) {
   float half = half_width(walk, north);
   if (half < 0) return false;
@@ -249,6 +255,7 @@ static void scan_part(struct walk *walk, const struct part *part) {
   }
 }
 
+/* Look at the cells of one area within the window, if anybody there has what is needed. */
 static inline void scan_area(struct walk *walk, uint32_t x, uint32_t y, const struct window *now) {
   const struct grid *grid = walk->grid;
   uint32_t shift = grid->facts->shift, inside = ((uint32_t)1 << shift) - 1;
@@ -277,6 +284,7 @@ static void scan_window(struct walk *walk, const struct window *now) {
 
 /* ---- windows ---- */
 
+/* Begin again with nobody found. */
 static inline void walk_empty(struct walk *walk) {
   walk->bag->count = 0;
 #ifdef WALK_TOP
@@ -292,6 +300,7 @@ static struct window window_of(const struct walk *walk, float half) {
                          grid_v(grid, walk->lat_e7 - north), grid_v(grid, walk->lat_e7 + north)};
 }
 
+/* How far north and south the limit reaches, 1e-7 degree, rounded outward. */
 static inline float half_height(const struct walk *walk) {
   return sqrtf(walk->limit) * 1.000001f + 2;
 }
@@ -307,6 +316,7 @@ static inline float first_near(const struct walk *walk) {
   return side * side * enough / (3.14f * sqrtf(walk->seek->narrow) * count);
 }
 
+/* Look about the place at this longitude: its own, or its other one across 180 E. */
 static inline void scan_from(struct walk *walk, int32_t lon_e7) {
   walk->lon_e7 = lon_e7;
   walk->lens = lens_of(walk->seek, walk->lat_e7, lon_e7);

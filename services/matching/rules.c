@@ -28,6 +28,7 @@ static void set_hours(struct rules *rules) {
   int64_t end = last_start(rules) + rules->minutes * PD_MINUTE_MS;
   int64_t at = local_hour_floor(rules->first_ms, zone_min);
   uint32_t hour = pd_week_hour(at, zone_min);
+  pd_assert(hour < WEEK_HOURS);
   for (uint32_t i = 0; i < WEEK_HOURS && at < end; i++, at += PD_HOUR_MS) {
     rules->hours[hour / 64] |= UINT64_C(1) << hour % 64;
     hour = hour + 1 == WEEK_HOURS ? 0 : hour + 1;
@@ -63,6 +64,7 @@ struct rules rules_begin(const struct matching *self, const struct order *order,
 
 static bool was_asked(const struct rules *rules, uint32_t number) {
   const struct matching *self = rules->self;
+  pd_assert(number < self->facts->volunteers);
   pd_assert(!rules->marked || self->serial != 0);
   if (rules->marked) return self->marks[number] == self->serial;
   uint32_t at = rules->order->asked;

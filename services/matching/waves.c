@@ -56,7 +56,7 @@ static void mark_asked(struct matching *self, const struct order *order) {
     memset(self->marks, 0, sizeof *self->marks * self->limits.persons);
     self->serial = 1;
   }
-  pd_assert(order->id != 0);
+  pd_assert(order->id != 0 && self->serial != 0);
   for (uint32_t at = order->asked; at != 0; at = self->asked[at].next)
     self->marks[self->asked[at].volunteer] = self->serial;
 }
@@ -77,6 +77,7 @@ static uint32_t wave_room(const struct matching *self, const struct order *order
 static void gather(struct matching *self, const struct rules *rules, struct wave *wave) {
   struct nearby walk;
   uint32_t number, distance_m;
+  pd_assert(wave->wanted > 0 && wave->wanted <= MATCHING_WAVE_MAX);
   nearby_begin(&walk, self, rules->order, 2 * wave->wanted);
   while (wave->count < wave->wanted && wave->considered < self->policy.scan_max &&
          nearby_next(&walk, &number, &distance_m)) {
@@ -165,6 +166,7 @@ static int64_t wave_expiry(const struct matching *self, const struct order *orde
 
 static void say_wave(const struct matching *self, struct pd_outbox *out, const struct order *order,
                      const struct wave *wave) {
+  pd_assert(wave->count > 0 && order->offers == 0);
   struct tallies tallies;
   list_tallies(wave, &tallies);
   struct pd_wave_opened said = PD_WAVE_OPENED_INIT;
@@ -273,6 +275,7 @@ static enum pd_reason booking_time(const struct matching *self, const struct off
 static enum pd_reason may_book(const struct matching *self, const struct offer *offer,
                                int64_t now_ms, struct proposal *time) {
   const struct order *order = &self->orders[offer->order];
+  pd_assert(offer->id != 0 && order->open_offers > 0);
   if (self->volunteers[offer->volunteer].status != VOLUNTEER_ACTIVE) return PD_REASON_INACTIVE;
   if (order->stopped) return PD_REASON_ORDER_ENDED;
   if (state_free_slots(order) == 0) return PD_REASON_FILLED;
