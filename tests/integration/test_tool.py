@@ -48,13 +48,12 @@ def test_help_is_what_the_golden_file_says():
     if os.environ.get('PAIDAN_GOLDEN'):
         write(os.path.dirname(HELP), 'help.txt', text)
     with open(HELP, encoding='utf-8') as file:
-        assert file.read() == text, 'PAIDAN_GOLDEN=1 writes tests/integration/help.txt anew'
+        assert file.read() == text, 'help differs: PAIDAN_GOLDEN=1 writes tests/integration/help.txt'
 
 
 def test_a_wrong_command_line_is_exit_2_and_says_how_to_get_help():
     for words in (['nonsense'], ['order', 'nonsense'], ['log', 'get'], ['log', 'get', 'x'], ['up'],
-                  ['order', 'show', 'x'], ['verify', '--nonsense'], ['load'],
-                  ['up', '--shard', '12'],
+                  ['order', 'show', 'x'], ['verify', '--nonsense'], ['load'], ['up', '--shard', '12'],
                   ['status', '--output', 'xml'], ['answer', '1', 'perhaps']):
         done = paidan(*words, code=2)
         assert 'next:' in done.stderr and done.stdout == '', (words, done)
@@ -77,7 +76,7 @@ def test_without_a_shard_it_says_how_to_start_one():
 def test_loading_names_bad_rows_and_loads_the_good_ones_once(district):
     with tempfile.TemporaryDirectory(dir='/tmp') as folder:
         write(folder, 'sites.csv', SITES + 'S3,palace,S1,站,116.4,39.9\r\n'
-              'S4,station,S9,站,116.4,39.9\r\n')
+              + 'S4,station,S9,站,116.4,39.9\r\n')
         write(folder, 'volunteers.csv', VOLUNTEER
               + f'V1,甲,138,116.4401,39.9201,5,companion,{HOURS},3000,5,36-59,active,44\r\n'
               + f'V2,乙,138,116.4402,39.9202,5,,{HOURS},3000,5,36-59,paused,44\r\n'
@@ -94,8 +93,7 @@ def test_loading_names_bad_rows_and_loads_the_good_ones_once(district):
             first = json.load(file)
         assert sorted(first['volunteers']) == ['V1', 'V2', 'V3'] and sorted(first['sites']) == [
             'S0', 'S1', 'S2']
-        done = district.tool('load', '--data', folder, '--map', path, '--output', 'json',
-                             check=False)
+        done = district.tool('load', '--data', folder, '--map', path, '--output', 'json', check=False)
         counts = objects(done)[-1]
         assert counts['volunteers'] == {'loaded': 0, 'before': 3, 'bad': 1}, counts
         with open(path, encoding='utf-8') as file:
@@ -122,8 +120,7 @@ def the_whole_life_of_an_order(district, helper):
         time.sleep(0.05)
     assert [offer['volunteer'] for offer in shown['offers']] == [helper], shown
     offer = str(shown['offers'][0]['offer'])
-    answer = objects(district.tool('answer', offer, 'accept', '--as', helper, '--output',
-                                   'json'))[0]
+    answer = objects(district.tool('answer', offer, 'accept', '--as', helper, '--output', 'json'))[0]
     assert answer['booked'] and answer['outcome']['slot_filled']['slot'] == 1, answer
     again = district.tool('answer', offer, 'decline', '--as', helper, check=False)
     assert again.returncode == 1 and 'answer_offer.offer' in again.stderr, again
@@ -189,8 +186,8 @@ def test_verify_holds_the_logs_against_a_clients_journal(district):
 
 
 def seqs(district):
-    return {one['log']: one['last'] for one in objects(district.tool('log', 'ls', '--output',
-                                                                     'json'))}
+    listed = district.tool('log', 'ls', '--output', 'json')
+    return {one['log']: one['last'] for one in objects(listed)}
 
 
 def test_nothing_is_lost_when_redis_is_killed_and_when_all_is_started_again(district):
@@ -235,8 +232,8 @@ def test_a_restored_backup_keeps_the_erased_erased(district, asker):
         paidan('restore', backup, *again, code=1)  # not into a folder that holds something
         paidan('up', '--detach', *again)
         try:
-            logs = {one['log']: one for one in objects(paidan('log', 'ls', '--output', 'json',
-                                                              *again))}
+            listed = paidan('log', 'ls', '--output', 'json', *again)
+            logs = {one['log']: one for one in objects(listed)}
             assert all(logs[log]['last'] >= ends[log] - 2 for log in ends), (logs, ends)
             paidan('verify', *again)
             text = paidan('person', 'export', asker, *again).stdout
@@ -251,10 +248,10 @@ def redis(district, *words):
     """As the user that deploys: it may write to a log, no daemon may write to another's."""
     with open(os.path.join(district.run_dir, 'secrets', 'deploy'), encoding='ascii') as file:
         password = file.read()
-    return subprocess.run(['redis-cli', '-s', os.path.join(district.run_dir, 'log.redis'),
-                           '--user', 'deploy',
-                           '-x', *words], input=b'forged', capture_output=True, check=True,
-                          env={**os.environ, 'REDISCLI_AUTH': password}).stdout.decode()
+    done = subprocess.run(['redis-cli', '-s', os.path.join(district.run_dir, 'log.redis'),
+                           '--user', 'deploy', '-x', *words], input=b'forged', check=True,
+                          capture_output=True, env={**os.environ, 'REDISCLI_AUTH': password})
+    return done.stdout.decode()
 
 
 def test_verify_names_a_forged_entry(district):
