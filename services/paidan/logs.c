@@ -52,7 +52,10 @@ static int cmd_ls(struct tool *tool) {
   out_table_begin(&table, heads);
   for (unsigned log = 1; log < PD_LOGS && code == 0; log++)
     code = ls_log(tool, store, (enum pd_log)log, &table);
-  if (code == 0) out_table_end(&table, &tool->out);
+  if (code == 0)
+    out_table_end(&table, &tool->out);
+  else
+    out_table_drop(&table);
   pd_store_now_close(store);
   return code;
 }

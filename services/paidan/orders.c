@@ -372,7 +372,10 @@ static int cmd_list(struct tool *tool) {
     list_row(tool, &view, order, &table);
     if (tool->out.json) out_object(&tool->out, view_order_json(&view, order, tool));
   }
-  if (code == 0) out_table_end(&table, &tool->out);
+  if (code == 0)
+    out_table_end(&table, &tool->out);
+  else
+    out_table_drop(&table);
   if (code == 0) out_text(&tool->out, "%llu orders", (unsigned long long)listed);
   view_close(&view);
   return code;

@@ -105,8 +105,12 @@ void out_table_end(struct out_table *table, const struct out *out) {
       int gap = last ? 0 : (int)(widths[column] - width_of(table->cells[i]) + 2);
       printf("%s%*s%s", table->cells[i], gap, "", last ? "\n" : "");
     }
-    free(table->cells[i]);
   }
+  out_table_drop(table);
+}
+
+void out_table_drop(struct out_table *table) {
+  for (size_t i = 0; i < table->count; i++) free(table->cells[i]);
   free(table->cells);
   *table = (struct out_table){0};
 }

@@ -56,6 +56,9 @@ void out_cell(struct out_table *table, const char *format, ...)
 /* Print (in text mode) and free. */
 void out_table_end(struct out_table *table, const struct out *out);
 
+/* Free without printing: an error has been said instead. */
+void out_table_drop(struct out_table *table);
+
 /* ---- progress ---- */
 
 /* A bar on standard error if that is a terminal, else nothing.  done: 0 .. 1. */

@@ -172,7 +172,10 @@ static int cmd_list(struct tool *tool) {
     out_cell(&table, "%u", person->offers);
     out_cell(&table, "%u", person->served);
   }
-  out_table_end(&table, &tool->out);
+  if (code == 0)
+    out_table_end(&table, &tool->out);
+  else
+    out_table_drop(&table);
   view_close(&view);
   pd_store_now_close(store);
   return code;

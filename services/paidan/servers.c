@@ -73,7 +73,7 @@ static enum pd_err write_users(const struct tool *tool) {
 static enum pd_err write_daemon_config(const struct tool *tool, const char *name) {
   char text[4096], file[40], path[TOOL_PATH];
   const char *run = tool->run_dir;
-  bool vault = strcmp(name, "intake") == 0 || strcmp(name, "notification") == 0;
+  bool vault = strcmp(name, "intake") == 0; /* nobody else seals or opens */
   int used = snprintf(text, sizeof text,
                       "# Written by `paidan up`.\nshard: %u\nzone: \"%s\"\nrun_dir: \"%s\"\n"
                       "data_dir: \"%s/snapshots\"\nlog_redis: \"unix:%s/log.redis\"\nlog_user: %s\n"
