@@ -18,11 +18,18 @@ static bool feeding(const struct pd_shell *shell) {
   return shell->phase == PD_PHASE_LIVE && !shell->snapshot_due && pd_turn_open(&shell->turn);
 }
 
+/* The loop may have slept since the round looked at the clock: what is decided on input that woke
+ * it must not be older than that input. */
+static void see_clock(struct pd_shell *shell) {
+  if (shell->phase == PD_PHASE_LIVE) pd_turn_now(&shell->turn, pd_clock_now(&shell->clock));
+}
+
 static void on_read(void *context, enum pd_err err, const struct pd_stored *entries, size_t count) {
   struct pd_feed *feed = context;
   struct pd_shell *shell = feed->shell;
   feed->reading = false;
   if (err != PD_OK || shell->phase != PD_PHASE_LIVE) return;
+  see_clock(shell);
   for (size_t i = 0; i < count; i++) {
     if (!feeding(shell)) return;
     struct pd_hash hash;
@@ -99,6 +106,7 @@ static void take_entry(struct pd_feed *feed, struct pd_bus_message *message) {
 static void on_frames(void *context, void *socket) {
   struct pd_feed *feed = context;
   struct pd_bus_message message;
+  see_clock(feed->shell);
   pd_bus_message_init(&message);
   for (int i = 0; i < FRAMES_A_CALL; i++) {
     enum pd_err err = pd_bus_receive(socket, &message);
