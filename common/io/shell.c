@@ -273,7 +273,8 @@ static void make_counts(struct pd_shell *shell) {
 static enum pd_err open_all(struct pd_shell *shell) {
   const struct pd_common_config *common = shell->common;
   struct pd_redis_options redis = {common->log_redis, common->log_user, common->log_password_file};
-  enum pd_err err = pd_metrics_open(&shell->metrics);
+  enum pd_err err = pd_live_lock(shell);
+  if (err == PD_OK) err = pd_metrics_open(&shell->metrics);
   if (err != PD_OK) return err;
   make_counts(shell);
   struct pd_http_options http = {
@@ -312,9 +313,10 @@ static void start_loop(struct pd_shell *shell) {
   uv_timer_init(&shell->loop, &shell->beat);
   uv_timer_init(&shell->loop, &shell->deadline);
   uv_timer_init(&shell->loop, &shell->wake);
+  uv_timer_init(&shell->loop, &shell->linger);
   uv_signal_init(&shell->loop, &shell->term);
   uv_signal_init(&shell->loop, &shell->interrupt);
-  shell->beat.data = shell->deadline.data = shell->term.data = shell->interrupt.data = shell;
+  shell->beat.data = shell->linger.data = shell->deadline.data = shell->term.data = shell->interrupt.data = shell;
   uv_signal_start(&shell->term, on_signal, SIGTERM);
   uv_signal_start(&shell->interrupt, on_signal, SIGINT);
   uv_timer_start(&shell->beat, on_beat, BEAT_MS, BEAT_MS);
@@ -324,6 +326,7 @@ static void close_handles(struct pd_shell *shell) {
   uv_close((uv_handle_t *)&shell->beat, NULL);
   uv_close((uv_handle_t *)&shell->deadline, NULL);
   uv_close((uv_handle_t *)&shell->wake, NULL);
+  uv_close((uv_handle_t *)&shell->linger, NULL);
   uv_close((uv_handle_t *)&shell->term, NULL);
   uv_close((uv_handle_t *)&shell->interrupt, NULL);
   if (shell->prepare.loop != NULL) uv_close((uv_handle_t *)&shell->prepare, NULL);
@@ -396,6 +399,7 @@ int pd_shell_main(int argc, char **argv, const struct pd_service *service) {
   struct pd_shell *shell = calloc(1, sizeof *shell);
   if (shell == NULL) return PD_EXIT_FAULT;
   shell->service = service;
+  shell->lock = -1;
   int code = load_config(shell, argc, argv);
   if (code >= 0) goto done;
   const struct pd_common_config *common = shell->common;
@@ -406,8 +410,9 @@ int pd_shell_main(int argc, char **argv, const struct pd_service *service) {
   enum pd_err err = pd_seal_init();
   if (err == PD_OK) err = open_all(shell);
   if (err != PD_OK) {
-    pd_say(PD_LEVEL_ERROR, pd_kv_text("msg", "cannot start: check run_dir, http and log_redis"),
-           pd_kv_text("why", pd_err_text(err)));
+    const char *what = err == PD_EEXIST ? "another instance runs in this run_dir: stop it first"
+                                        : "cannot start: check run_dir, http and log_redis";
+    pd_say(PD_LEVEL_ERROR, pd_kv_text("msg", what), pd_kv_text("why", pd_err_text(err)));
     code = err == PD_EDOWN ? PD_EXIT_DOWN : PD_EXIT_CONFIG;
   } else {
     code = serve(shell);

@@ -25,6 +25,11 @@ struct pd_service {
   size_t settings_count;
   size_t config_size; /* of the struct they fill; it begins with a struct pd_common_config */
 
+  /* At most one commit in so many milliseconds: for services that nobody waits for, so that the others
+   * find the log's Redis free.  0: commit as soon as there is something. */
+  uint32_t linger_ms;
+  uint32_t zero;
+
   /* Hooks; each may be NULL.  They run on the loop's thread. */
   const void *(*policy)(const void *config); /* the core's policy, made of the settings; lives as
                                                 long as the config */

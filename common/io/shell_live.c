@@ -2,8 +2,11 @@
 #include "common/io/journal.h"
 #include "common/io/shell_state.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #define READ_ENTRIES 64      /* of one catch-up read */
 #define FRAMES_A_CALL 64     /* taken from one socket before others have their turn */
@@ -206,6 +209,20 @@ static void refresh_counts(struct pd_shell *shell) {
   }
 }
 
+static void on_linger(uv_timer_t *timer) { pd_live_round(timer->data); }
+
+/* End the batch, unless the service lingers and the last one ended a moment ago. */
+static void close_batch(struct pd_shell *shell, bool late) {
+  bool draining = shell->phase == PD_PHASE_STOPPING || shell->snapshot_due;
+  uint64_t since = uv_now(&shell->loop) - shell->noted_at, linger = shell->service->linger_ms;
+  if (since < linger && !draining && pd_turn_open(&shell->turn)) {
+    if (!uv_is_active((uv_handle_t *)&shell->linger))
+      uv_timer_start(&shell->linger, on_linger, linger - since, 0);
+    return;
+  }
+  if (pd_turn_close(&shell->turn, late || draining)) shell->noted_at = uv_now(&shell->loop);
+}
+
 void pd_live_round(struct pd_shell *shell) {
   if (shell->phase == PD_PHASE_BOOT || shell->phase == PD_PHASE_FENCED) return;
   struct pd_turn *turn = &shell->turn;
@@ -216,8 +233,7 @@ void pd_live_round(struct pd_shell *shell) {
     if (shell->service->round != NULL && feeding(shell)) shell->service->round(shell->context);
     while (feeding(shell) && pd_turn_time(turn)) continue;
   }
-  bool draining = shell->phase == PD_PHASE_STOPPING || shell->snapshot_due;
-  if (pd_turn_close(turn, late || draining)) shell->noted_at = uv_now(&shell->loop);
+  close_batch(shell, late);
   settle_doubt(shell);
   send_commits(shell);
   if (pd_turn_fenced(turn)) {
@@ -298,6 +314,16 @@ static enum pd_err open_feed(struct pd_shell *shell, enum pd_log log) {
                       : err;
 }
 
+/* A second instance in the same run_dir would take over the sockets' paths without a word. */
+enum pd_err pd_live_lock(struct pd_shell *shell) {
+  char path[512];
+  const char *run_dir = shell->common->run_dir;
+  snprintf(path, sizeof path, "%s/%s.lock", run_dir, shell->service->core->name);
+  shell->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+  if (shell->lock < 0) return PD_EIO;
+  return flock(shell->lock, LOCK_EX | LOCK_NB) == 0 ? PD_OK : PD_EEXIST;
+}
+
 enum pd_err pd_live_open(struct pd_shell *shell) {
   char endpoint[PD_ENDPOINT];
   if (!pd_shell_endpoint(shell->common->run_dir, shell->service->core->name, "pub", endpoint))
@@ -329,5 +355,6 @@ void pd_live_close(struct pd_shell *shell) {
     if (shell->feeds[log].socket != NULL) zmq_close(shell->feeds[log].socket);
   }
   if (shell->publisher != NULL) zmq_close(shell->publisher);
+  if (shell->lock >= 0) close(shell->lock);
   uv_prepare_stop(&shell->prepare);
 }

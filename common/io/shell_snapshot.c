@@ -66,6 +66,7 @@ void pd_shell_save(struct pd_shell *shell, bool in_child) {
     shell->snapshot_pid = child;
     return;
   }
+  if (child == 0) close(shell->lock); /* a restarted parent must not wait for us */
   enum pd_err err = write_now(shell);
   if (child == 0) _exit(err == PD_OK ? 0 : 1);
   if (err != PD_OK)

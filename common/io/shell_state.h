@@ -42,6 +42,7 @@ struct pd_shell {
   uv_signal_t term, interrupt;
   void *zmq;
   void *publisher;
+  int lock; /* of <run_dir>/<service>.lock: one instance at a time; -1: not held */
   struct pd_feed feeds[PD_LOGS];
   struct pd_store *store;
   struct pd_http *http;
@@ -55,6 +56,7 @@ struct pd_shell {
   uint32_t in_flight;
   uint64_t retry_at;     /* no commit before this loop time: the store refused one */
   uint64_t noted_at;     /* loop time of the last entry */
+  uv_timer_t linger; /* until the next entry may be closed */
   uint64_t snapshot_seq; /* own seq of the last snapshot */
   pid_t snapshot_pid;    /* of the child that writes one; 0: none */
   bool snapshot_due;     /* stop feeding until the turn is quiet */
@@ -63,6 +65,7 @@ struct pd_shell {
 };
 
 /* shell_live.c: one round, and the parts of it that start and stop need. */
+enum pd_err pd_live_lock(struct pd_shell *shell); /* PD_EEXIST: another instance runs here */
 void pd_live_start(struct pd_shell *shell);
 void pd_live_round(struct pd_shell *shell);
 void pd_live_beat(struct pd_shell *shell);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #define WINDOW 8192 /* messages handed out and not reported yet, at most */
+#define FLUSH_MS 20 /* between two turns of the sink */
 #define BATCH 512   /* handed out in one round: 512 texts take 2 to 3 ms */
 
 /* A final result that the turn has not taken yet. */
@@ -23,6 +24,8 @@ struct dispatch {
   uint32_t under_way; /* handed out, no final result fed yet */
   uint64_t dropped;
   uv_signal_t hangup;
+  uv_timer_t flush;
+  uint64_t flushed_at; /* loop time */
   struct pd_metric *sent, *failed, *suppressed, *attempts_failed;
   struct pd_metric *waiting, *by_day, *handed, *lost;
 };
@@ -31,8 +34,7 @@ static const struct notification *core_of(const struct dispatch *self) {
   return pd_shell_turn(self->shell)->self;
 }
 
-/* ---- results
- * ------------------------------------------------------------------------------------- */
+/* ---- results ---- */
 
 /* From the sink, at any time: kept until a round may feed the turn. */
 static void on_done(void *context, const struct pd_delivery *delivery) {
@@ -57,8 +59,7 @@ static void feed_results(struct dispatch *self) {
   }
 }
 
-/* ---- handing out
- * --------------------------------------------------------------------------------- */
+/* ---- handing out ---- */
 
 /* True if the batch is full and more may wait. */
 static bool hand_out(struct dispatch *self) {
@@ -84,11 +85,29 @@ static void show_counts(struct dispatch *self) {
   self->dropped = counts.dropped;
 }
 
+static void on_flush(uv_timer_t *timer) {
+  struct dispatch *self = timer->data;
+  pd_shell_wake(self->shell);
+}
+
+/* Let the sink do its work: not at every round, since a sink may wait for the disk, which the logs
+ * need too; at once when it is full. */
+static void flush_paced(struct dispatch *self) {
+  uint64_t now = uv_now(pd_shell_loop(self->shell)), since = now - self->flushed_at;
+  bool full = self->under_way >= WINDOW || self->sink->room(self->sink) == 0;
+  if (since >= FLUSH_MS || full) {
+    self->flushed_at = now;
+    self->sink->flush(self->sink);
+  } else if (self->under_way > 0 && !uv_is_active((uv_handle_t *)&self->flush)) {
+    uv_timer_start(&self->flush, on_flush, FLUSH_MS - since, 0);
+  }
+}
+
 void dispatch_round(void *context) {
   struct dispatch *self = context;
   feed_results(self);
   bool more = hand_out(self);
-  self->sink->flush(self->sink);
+  flush_paced(self);
   feed_results(self);
   if (more || self->count > 0) pd_shell_wake(self->shell);
   show_counts(self);
@@ -118,8 +137,7 @@ const char *dispatch_unready(void *context) {
   return self->sink->trouble(self->sink);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 static void on_hangup(uv_signal_t *signal, int number) {
   (void)number;
@@ -163,6 +181,8 @@ enum pd_err dispatch_open(struct pd_shell *shell, const struct dispatch_maker *m
   self->hangup.data = self;
   uv_signal_start(&self->hangup, on_hangup, SIGHUP);
   uv_unref((uv_handle_t *)&self->hangup);
+  uv_timer_init(pd_shell_loop(shell), &self->flush);
+  self->flush.data = self;
   *dispatch = self;
   return PD_OK;
 }
@@ -173,8 +193,13 @@ static void on_closed(uv_handle_t *handle) {
   free(self);
 }
 
+static void on_hangup_closed(uv_handle_t *handle) {
+  struct dispatch *self = handle->data;
+  uv_close((uv_handle_t *)&self->flush, on_closed);
+}
+
 void dispatch_close(void *context) {
   struct dispatch *self = context;
   self->sink->close(self->sink);
-  uv_close((uv_handle_t *)&self->hangup, on_closed);
+  uv_close((uv_handle_t *)&self->hangup, on_hangup_closed);
 }

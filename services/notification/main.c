@@ -180,6 +180,7 @@ static enum pd_err open_dispatch(struct pd_shell *shell, const void *config, voi
 int main(int argc, char **argv) {
   const struct pd_service service = {
       .core = &notification_core,
+      .linger_ms = 20,
       .summary = "Tells residents, volunteers and sites what concerns them.",
       .settings = settings,
       .settings_count = sizeof settings / sizeof settings[0],

@@ -74,6 +74,7 @@ static const void *policy_of(const void *config) {
 int main(int argc, char **argv) {
   const struct pd_service service = {
       .core = &scheduling_core,
+      .linger_ms = 5,
       .summary = "Says when a wave, an order or a booking has run out of time, and reminds.",
       .settings = rows,
       .settings_count = sizeof rows / sizeof rows[0],
