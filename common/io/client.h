@@ -34,7 +34,8 @@ struct pd_client_options {
 
 /* What came of a command.  err: PD_OK: reply is set (an ack or a refusal) and lives until the
  * callback returns; PD_EDOWN: nobody answered in time: the command may be recorded or not, the same
- * key again will tell. */
+ * key again will tell.  It may send further
+ * commands (its own slot is free again), but must not turn, call or close the client. */
 typedef void pd_client_done(void *context, enum pd_err err, const struct pd_reply *reply);
 
 /* Begin to connect; the door need not be there yet.  zmq: the ZeroMQ context.  PD_EINVAL: not an

@@ -20,6 +20,7 @@ struct daemon_status {
                             input */
   double refused;
   double gaps;
+  double waiting; /* messages not delivered yet; notification's */
 };
 
 static int read_pid(const struct tool *tool, const char *name) {
@@ -61,6 +62,7 @@ static void read_metrics(struct daemon_status *status, const char *socket_path,
   }
   if (probe_metric(body, "paidan_commits_refused_total", &value)) status->refused = value;
   if (probe_metric(body, "paidan_gaps_total", &value)) status->gaps = value;
+  if (probe_metric(body, "paidan_messages_waiting", &value)) status->waiting = value;
   free(body);
 }
 
@@ -86,14 +88,15 @@ static json_t *status_json(const struct daemon_status *status) {
   for (unsigned log = 1; log < PD_LOGS; log++) {
     json_object_set_new(lag, pd_log_name(log), json_integer((json_int_t)status->lag[log]));
   }
-  return json_pack("{s:s, s:i, s:b, s:b, s:s, s:I, s:o, s:f, s:f}", "name", status->name, "pid",
-                   status->pid, "up", status->up, "ready", status->ready, "why", status->why,
+  return json_pack("{s:s, s:i, s:b, s:b, s:s, s:I, s:o, s:f, s:f, s:f}", "name", status->name,
+                   "pid", status->pid, "up", status->up, "ready", status->ready, "why", status->why,
                    "tail", (json_int_t)status->tail, "lag", lag, "commits_refused", status->refused,
-                   "gaps", status->gaps);
+                   "gaps", status->gaps, "waiting", status->waiting);
 }
 
 static void say_daemons(struct tool *tool, const struct daemon_status *all, json_t *list) {
-  static const char *const heads[] = {"daemon", "pid", "state", "log seq", "lag", "why", NULL};
+  static const char *const heads[] = {"daemon", "pid",     "state", "log seq",
+                                      "lag",    "waiting", "why",   NULL};
   struct out_table table;
   out_table_begin(&table, heads);
   for (size_t i = 0; i < SERVERS_DAEMONS; i++) {
@@ -103,6 +106,7 @@ static void say_daemons(struct tool *tool, const struct daemon_status *all, json
     out_cell(&table, "%s", status->ready ? "ready" : status->up ? "up" : "down");
     out_cell(&table, "%llu", (unsigned long long)status->tail);
     out_cell(&table, "%llu", (unsigned long long)total_lag(status));
+    out_cell(&table, "%.0f", status->waiting);
     out_cell(&table, "%s", status->why);
     json_array_append_new(list, status_json(status));
   }
