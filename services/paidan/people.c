@@ -241,6 +241,29 @@ static json_t *opened(struct export *export, const struct pd_event *event) {
   return into;
 }
 
+/* Is one of the lines the person's? */
+static bool is_in_lines(const struct export *export, struct pd_posting_line **lines, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    struct pd_id id = PD_ID(lines[i]->person);
+    if (pd_id_equal(&id, &export->person)) return true;
+  }
+  return false;
+}
+
+static bool is_in_posting(const struct export *export, const struct pd_event *event) {
+  const struct pd_points_posted *posted = event->points_posted;
+  const struct pd_hold_placed *held = event->hold_placed;
+  const struct pd_hold_resolved *resolved = event->hold_resolved;
+  if (event->body_case == PD_EVENT_POINTS_POSTED) {
+    return is_in_lines(export, posted->lines, posted->n_lines);
+  }
+  if (event->body_case == PD_EVENT_HOLD_PLACED) {
+    return is_in_lines(export, held->lines, held->n_lines);
+  }
+  return event->body_case == PD_EVENT_HOLD_RESOLVED &&
+         is_in_lines(export, resolved->lines, resolved->n_lines);
+}
+
 /* Does an event concern the person: as volunteer, requester, person, or in a posting? */
 static bool concerns(const struct export *export, const struct view *view,
                      const struct pd_event *event) {
@@ -250,12 +273,7 @@ static bool concerns(const struct export *export, const struct view *view,
   for (size_t i = 0; i < 3; i++) {
     if (proto_id(body, fields[i], &id) && pd_id_equal(&id, &export->person)) return true;
   }
-  if (event->body_case == PD_EVENT_POINTS_POSTED) {
-    for (size_t i = 0; i < event->points_posted->n_lines; i++) {
-      id = PD_ID(event->points_posted->lines[i]->person);
-      if (pd_id_equal(&id, &export->person)) return true;
-    }
-  }
+  if (is_in_posting(export, event)) return true;
   uint64_t number = 0;
   bool own = event->log == PD_LOG_INTAKE && proto_number(body, "order", &number);
   const struct view_order *order = own ? view_order(view, number) : NULL;
