@@ -316,7 +316,8 @@ static void start_loop(struct pd_shell *shell) {
   uv_timer_init(&shell->loop, &shell->linger);
   uv_signal_init(&shell->loop, &shell->term);
   uv_signal_init(&shell->loop, &shell->interrupt);
-  shell->beat.data = shell->linger.data = shell->deadline.data = shell->term.data = shell->interrupt.data = shell;
+  shell->beat.data = shell->linger.data = shell->deadline.data = shell->term.data =
+      shell->interrupt.data = shell;
   uv_signal_start(&shell->term, on_signal, SIGTERM);
   uv_signal_start(&shell->interrupt, on_signal, SIGINT);
   uv_timer_start(&shell->beat, on_beat, BEAT_MS, BEAT_MS);

@@ -25,8 +25,8 @@ struct pd_service {
   size_t settings_count;
   size_t config_size; /* of the struct they fill; it begins with a struct pd_common_config */
 
-  /* At most one commit in so many milliseconds: for services that nobody waits for, so that the others
-   * find the log's Redis free.  0: commit as soon as there is something. */
+  /* At most one commit in so many milliseconds: for services that nobody waits for, so that the
+   * others find the log's Redis free.  0: commit as soon as there is something. */
   uint32_t linger_ms;
   uint32_t zero;
 

@@ -363,13 +363,9 @@ static int cmd_list(struct tool *tool) {
   struct out_table table;
   int code = look(tool, &view);
   if (code == 0) code = read_filter(tool, &view, &filter);
-  if (code != 0) {
-    view_close(&view);
-    return code;
-  }
   uint64_t listed = 0;
   out_table_begin(&table, heads);
-  for (size_t i = 0; i < view.order_count && listed < filter.limit; i++) {
+  for (size_t i = 0; code == 0 && i < view.order_count && listed < filter.limit; i++) {
     const struct view_order *order = &view.orders[i];
     if (!passes(&view, &filter, order)) continue;
     listed++;
