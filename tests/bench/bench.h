@@ -16,6 +16,7 @@ struct bench {
 
 int bench_log(int argc, char **argv);
 int bench_loop(int argc, char **argv);
+int bench_scale(int argc, char **argv);
 int bench_knn(int argc, char **argv);
 
 /* Nanoseconds of a steady clock. */

@@ -14,6 +14,8 @@ static const struct bench benches[] = {
     {"loop", "[--rate N] [--seconds N] [--volunteers N]",
      "Order placed to first offer received, through all daemons, durable.", bench_loop},
     {"knn", "POINTS QUERIES MOVES", "Nearest neighbours, filtered and not, and moves.", bench_knn},
+    {"scale", "[--volunteers N] [--open N] [--events N]",
+     "Memory of a large district's daemons, and their start behind a long log.", bench_scale},
 };
 
 uint64_t bench_now_ns(void) {
