@@ -103,4 +103,19 @@ struct pd_event *pd_event_unpack(struct pd_arena *arena, const uint8_t *bytes, s
 ProtobufCMessage *pd_unpack_checked(struct pd_arena *arena, const ProtobufCMessageDescriptor *type,
                                     const uint8_t *bytes, size_t size);
 
+/* What is wrong with bytes that are no such message.  All in the contract's words: nothing of the
+ * bytes is repeated. */
+struct pd_flaw {
+  char field[64];   /* path of names, "place_order.note", cut if longer; "" if none is to blame */
+  const char *rule; /* what should be there; a literal */
+};
+
+/* The same; if it is NULL, flaw says why. */
+ProtobufCMessage *pd_unpack_named(struct pd_arena *arena, const ProtobufCMessageDescriptor *type,
+                                  const uint8_t *bytes, size_t size, struct pd_flaw *flaw);
+
+/* The number in a field of the outermost message (the last, if there are several), as far as the
+ * bytes can be read; 0 if there is none: to answer what cannot be unpacked. */
+uint64_t pd_peek_number(const uint8_t *bytes, size_t size, uint32_t field);
+
 #endif

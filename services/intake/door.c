@@ -22,12 +22,9 @@ static const struct {
                   {"site", PD_ROLE_SITE},
                   {"ops", PD_ROLE_OPS}};
 
+/* field and rule are filled in. */
 static const struct door_refusal malformed = {
     .code = PD_CODE_MALFORMED,
-    .field = "",
-    .rule =
-        "one frame with a paidan.v1.Command of at most 65536 bytes; every string UTF-8 without "
-        "control characters",
     .next = "check the encoding against proto/paidan/v1/command.proto",
     .zh = "无法识别的指令，请按接口说明重新发送。",
 };
@@ -93,6 +90,36 @@ static void refuse(struct door *door, uint64_t token, uint64_t request,
   door_reply(door, token, bytes, size);
 }
 
+/* ---- frames that are no command ---- */
+
+static const char shape_rule[] = "one frame (of a REQ socket: behind an empty one)";
+static const char size_rule[] = "at most 65536 bytes";
+
+#define REQUEST_FIELD 3 /* of Command */
+#define SAY_EVERY_MS 10000
+
+/* Count a frame that is no command; say so once for each client and window. */
+static void note_malformed(struct door *door, uint32_t socket, int64_t uid, const char *rule) {
+  pd_metric_add(door->malformed, 1);
+  char source[64];
+  snprintf(source, sizeof source, "%s/uid:%lld", doors[socket].name, (long long)uid);
+  uint64_t more = 0;
+  if (pd_journal_once(source, SAY_EVERY_MS, uv_now(pd_shell_loop(door->shell)), &more))
+    pd_say(PD_LEVEL_WARN, pd_kv_text("msg", "a frame that is no command"),
+           pd_kv_text("from", source), pd_kv_text("expected", rule),
+           pd_kv_uint("not_said_before", more));
+}
+
+/* Refuse it by the number that its sender knows it by, as far as that can be read. */
+static void refuse_malformed(struct door *door, const struct door_command *command,
+                             const struct pd_flaw *flaw) {
+  struct door_refusal why = malformed;
+  why.field = flaw->field;
+  why.rule = flaw->rule;
+  note_malformed(door, command->socket, command->uid, flaw->rule);
+  refuse(door, command->token, pd_peek_number(command->bytes, command->size, REQUEST_FIELD), &why);
+}
+
 /* ---- one command ---- */
 
 /* The same body always packs to the same bytes: what a retry may change is left out. */
@@ -124,11 +151,11 @@ static bool seen_already(struct door *door, const struct pd_command *said) {
 static enum door_wait try_command(struct door *door, struct door_command *command,
                                   pd_vault_fn *done) {
   pd_arena_reset(&door->arena);
-  const struct pd_command *said = (const struct pd_command *)pd_unpack_checked(
-      &door->arena, &pd_command_descriptor, command->bytes, command->size);
+  struct pd_flaw flaw;
+  const struct pd_command *said = (const struct pd_command *)pd_unpack_named(
+      &door->arena, &pd_command_descriptor, command->bytes, command->size, &flaw);
   if (said == NULL) {
-    pd_metric_add(door->malformed, 1);
-    refuse(door, command->token, 0, &malformed);
+    refuse_malformed(door, command, &flaw);
     return DOOR_WAIT_NONE;
   }
   if (!seen_already(door, said)) return DOOR_WAIT_SEEN;
@@ -229,14 +256,16 @@ static void take_message(struct door *door, uint32_t socket, struct pd_bus_messa
   bool shape =
       message->count == 2 || (message->count == 3 && zmq_msg_size(&message->frames[1]) == 0);
   pd_metric_add(door->commands, 1);
-  if (message->count < 2) return;
+  if (message->count < 2) {
+    note_malformed(door, socket, pd_bus_peer_uid(last), shape_rule);
+    return;
+  }
   struct door_command command = {.door = door, .socket = socket, .bytes = zmq_msg_data(last)};
   command.size = zmq_msg_size(last);
   command.uid = pd_bus_peer_uid(last);
   command.token = take_token(door, socket, message);
   if (!shape || command.size > DOOR_COMMAND_MAX) {
-    pd_metric_add(door->malformed, 1);
-    refuse(door, command.token, 0, &malformed);
+    refuse_malformed(door, &command, &(struct pd_flaw){.rule = shape ? size_rule : shape_rule});
     return;
   }
   command.fresh = pd_seal_fresh_id();
@@ -267,7 +296,7 @@ static void on_frames(void *context, void *zmq_socket) {
     if (err == PD_OK)
       take_message(door, socket->number, &message);
     else
-      pd_metric_add(door->malformed, 1);
+      note_malformed(door, socket->number, -1, shape_rule);
   }
   pd_bus_message_close(&message);
   pd_shell_wake(door->shell);

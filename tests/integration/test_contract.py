@@ -111,6 +111,8 @@ def test_frames_that_are_no_command_are_refused_and_disturb_nobody():
         raise AssertionError('bad UTF-8 was taken')
     except Refused as refused:
         assert refused.refusal.code == command.CODE_MALFORMED
+        assert refused.refusal.field == 'register_resident.name', refused
+        assert 'UTF-8' in refused.refusal.rule, refused
     assert district.resident('居民丁')
 
 
