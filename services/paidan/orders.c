@@ -27,13 +27,33 @@ static int set_actor(struct tool *tool, struct pd_command *command, struct pd_id
   return code;
 }
 
+/* Who speaks at a terminal has seen what matching said until now: intake is to have heard it, too.
+ * Where the logs cannot be read from here, the command goes without. */
+static void set_seen(struct tool *tool, struct pd_command *command, struct pd_position *seen) {
+  struct pd_redis_options options = tool_log_redis(tool);
+  struct pd_store_now *store = NULL;
+  struct pd_tail tail = {0};
+  *seen = (struct pd_position)PD_POSITION_INIT;
+  if (tool->shard == 0) return;
+  enum pd_err err = pd_store_now_open(&store, &options, tool->shard, NULL, 0);
+  if (err == PD_OK) err = pd_store_tail_now(store, "matching", &tail);
+  pd_store_now_close(store);
+  if (err != PD_OK || tail.last_seq == 0) return;
+  seen->log = PD_LOG_MATCHING;
+  seen->seq = tail.last_seq;
+  command->seen = seen;
+}
+
 /* Send it and print the ack. */
 static int say_command(struct tool *tool, struct pd_command *command, const char *done) {
   struct pd_reply *reply = NULL;
+  struct pd_position seen;
   struct pd_id actor;
   int code = set_actor(tool, command, &actor);
+  if (code == 0) set_seen(tool, command, &seen);
   if (code == 0) code = tool_send(tool, "ops", command, &reply);
-  command->actor = (ProtobufCBinaryData){0}; /* the id ends with this call */
+  command->actor = (ProtobufCBinaryData){0}; /* what they point to ends with this call */
+  command->seen = NULL;
   if (code != 0) return code;
   const struct pd_ack *ack = reply->ack;
   out_text(&tool->out, "%s%s (recorded as %s %llu)", done, ack->duplicate ? ", as before" : "",
@@ -431,6 +451,7 @@ static int cmd_answer(struct tool *tool) {
   struct pd_answer_offer body = PD_ANSWER_OFFER_INIT;
   struct pd_store_now *store = NULL;
   struct pd_tail tail = {0};
+  struct pd_position seen = PD_POSITION_INIT;
   struct pd_id actor;
   struct pd_reply *reply = NULL;
   int code = tool_order(tool, tool->args.words[0], &body.offer);
@@ -442,7 +463,12 @@ static int cmd_answer(struct tool *tool) {
   command.answer_offer = &body;
   code = set_actor(tool, &command, &actor);
   if (code == 0) code = tool_store(tool, &store);
-  if (code == 0 && pd_store_tail_now(store, "matching", &tail) != PD_OK) code = PD_EXIT_DOWN;
+  if (code == 0 && pd_store_tail_now(store, "matching", &tail) != PD_OK) {
+    code = out_fail(&tool->out, PD_EXIT_DOWN, "matching's log cannot be read", NULL, tool_advice);
+  }
+  seen.log = PD_LOG_MATCHING;
+  seen.seq = tail.last_seq;
+  if (tail.last_seq > 0) command.seen = &seen;
   if (code == 0) code = tool_send(tool, "ops", &command, &reply);
   if (code == 0)
     code = wait_outcome(tool, store, reply->ack->duplicate ? 1 : tail.last_seq + 1, body.offer);
