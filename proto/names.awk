@@ -15,7 +15,7 @@ function snake(name,   i, c, out) {
 BEGIN {
   print "/* Generated from the .proto files by proto/names.awk: short names for the generated types. */"
   print "#ifndef PD_NAMES_H\n#define PD_NAMES_H"
-  print "#include \"paidan/v1/command.pb-c.h\"\n#include \"paidan/v1/entry.pb-c.h\"\n#include \"paidan/v1/event.pb-c.h\""
+  print "#include \"paidan/v1/command.pb-c.h\"\n#include \"paidan/v1/edge.pb-c.h\"\n#include \"paidan/v1/entry.pb-c.h\"\n#include \"paidan/v1/event.pb-c.h\""
   print "#include \"paidan/v1/types.pb-c.h\"\n"
 }
 /^typedef enum _Paidan__V1__/ {

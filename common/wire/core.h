@@ -33,7 +33,13 @@
 #define PD_LOG_BIT(log) (1u << (unsigned)(log))
 
 /* Which door a command came through; one bit, so that a rule can be a mask. */
-enum pd_role { PD_ROLE_RESIDENT = 1, PD_ROLE_VOLUNTEER = 2, PD_ROLE_SITE = 4, PD_ROLE_OPS = 8 };
+enum pd_role {
+  PD_ROLE_RESIDENT = 1,
+  PD_ROLE_VOLUNTEER = 2,
+  PD_ROLE_SITE = 4,
+  PD_ROLE_OPS = 8,
+  PD_ROLE_SOURCE = 16 /* no door of its own: a key of the edge that may publish */
+};
 
 /* A command as the door hands it in: with everything that a core must not make up itself. */
 struct pd_request {

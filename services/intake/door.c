@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define ARENA_SIZE ((size_t)8 << 20) /* 64 KiB of input may unpack into 3 MB */
 #define FRAMES_A_CALL 256
@@ -16,11 +18,12 @@
 
 static const struct {
   const char *name;
-  enum pd_role role;
+  uint32_t roles;
 } doors[DOORS] = {{"resident", PD_ROLE_RESIDENT},
                   {"volunteer", PD_ROLE_VOLUNTEER},
                   {"site", PD_ROLE_SITE},
-                  {"ops", PD_ROLE_OPS}};
+                  {"ops", PD_ROLE_OPS},
+                  {"edge", 0}}; /* its frames say who speaks, and in which roles */
 
 /* field and rule are filled in. */
 static const struct door_refusal malformed = {
@@ -45,7 +48,9 @@ static const struct door_refusal no_vault = {
 
 /* ---- tokens ---- */
 
-static uint64_t take_token(struct door *door, uint32_t socket, struct pd_bus_message *message) {
+/* echo: a frame that goes back between identity and reply, or NULL. */
+static uint64_t take_token(struct door *door, uint32_t socket, struct pd_bus_message *message,
+                           zmq_msg_t *echo) {
   uint32_t number = door->free_token;
   pd_assert(number != NO_TOKEN);
   struct door_token *token = &door->tokens[number];
@@ -54,7 +59,10 @@ static uint64_t take_token(struct door *door, uint32_t socket, struct pd_bus_mes
   size_t size = zmq_msg_size(&message->frames[0]);
   pd_assert(size <= sizeof token->identity); /* ZeroMQ's own limit */
   token->socket = (uint8_t)socket;
-  token->delimiter = message->count == 3;
+  token->echo = echo != NULL;
+  token->echo_size = echo != NULL ? (uint8_t)zmq_msg_size(echo) : 0;
+  pd_assert(token->echo_size <= sizeof token->echoed);
+  if (echo != NULL) memcpy(token->echoed, zmq_msg_data(echo), token->echo_size);
   token->identity_size = (uint8_t)size;
   memcpy(token->identity, zmq_msg_data(&message->frames[0]), size);
   return number;
@@ -62,10 +70,12 @@ static uint64_t take_token(struct door *door, uint32_t socket, struct pd_bus_mes
 
 void door_reply(struct door *door, uint64_t number, const uint8_t *bytes, size_t size) {
   struct door_token *token = &door->tokens[number];
-  struct pd_frame frames[3] = {{token->identity, token->identity_size}, {"", 0}, {bytes, size}};
-  if (!token->delimiter) frames[1] = frames[2];
+  struct pd_frame frames[3] = {{token->identity, token->identity_size},
+                               {token->echoed, token->echo_size},
+                               {bytes, size}};
+  if (!token->echo) frames[1] = frames[2];
   void *socket = door->sockets[token->socket].socket;
-  if (pd_bus_send(socket, frames, token->delimiter ? 3 : 2) != PD_OK) pd_metric_add(door->lost, 1);
+  if (pd_bus_send(socket, frames, token->echo ? 3 : 2) != PD_OK) pd_metric_add(door->lost, 1);
   token->next_free = door->free_token;
   door->free_token = (uint32_t)number;
   door->tokens_used--;
@@ -159,12 +169,9 @@ static enum door_wait try_command(struct door *door, struct door_command *comman
     return DOOR_WAIT_NONE;
   }
   if (!seen_already(door, said)) return DOOR_WAIT_SEEN;
-  char principal[PD_PRINCIPAL_MAX];
-  snprintf(principal, sizeof principal, "%s/uid:%lld", doors[command->socket].name,
-           (long long)command->uid);
-  struct pd_request request = {
-      .command = said, .principal = principal, .role = doors[command->socket].role};
-  request.fresh = command->fresh;
+  const char *principal = command->principal;
+  struct pd_request request = {.command = said, .principal = principal, .fresh = command->fresh};
+  request.role = intake_role_for(said->body_case, command->roles);
   struct pd_part parts[2] = {{principal, strlen(principal)}, {said->key, strlen(said->key)}};
   request.key = pd_keyed_hash(pd_vault_hash_key(door->vault), parts, 2);
   request.body = body_hash(door, said);
@@ -251,10 +258,38 @@ static void retry_waiting(struct door *door) {
 
 /* ---- sockets ---- */
 
+/* Who speaks at a local door: whom the kernel names. */
+static bool greet_local(struct door_command *command, struct pd_bus_message *message,
+                        zmq_msg_t **echo) {
+  snprintf(command->principal, sizeof command->principal, "%s/uid:%lld",
+           doors[command->socket].name, (long long)pd_bus_peer_uid(&message->frames[0]));
+  command->roles = doors[command->socket].roles;
+  *echo = message->count == 3 ? &message->frames[1] : NULL; /* a REQ socket's delimiter */
+  return message->count == 2 || (message->count == 3 && zmq_msg_size(*echo) == 0);
+}
+
+/* Who speaks at the edge's door: whom the gateway vouches for.  Frames: its own mark (8 bytes), the
+ * principal, the roles (one byte), the command.  Only a process of this user, or root, is believed;
+ * a name with a slash could be mistaken for a local principal. */
+static bool greet_edge(struct door_command *command, struct pd_bus_message *message,
+                       zmq_msg_t **echo) {
+  int64_t uid = pd_bus_peer_uid(&message->frames[0]);
+  if (message->count != 5 || (uid != 0 && uid != (int64_t)geteuid())) return false;
+  zmq_msg_t *name = &message->frames[2], *roles = &message->frames[3];
+  size_t size = zmq_msg_size(name);
+  bool right = zmq_msg_size(&message->frames[1]) == DOOR_ECHO && size > 0 &&
+               size < sizeof command->principal && zmq_msg_size(roles) == 1 &&
+               memchr(zmq_msg_data(name), '/', size) == NULL;
+  if (!right) return false;
+  *echo = &message->frames[1];
+  memcpy(command->principal, zmq_msg_data(name), size);
+  command->principal[size] = '\0';
+  command->roles = *(uint8_t *)zmq_msg_data(roles);
+  return command->roles != 0 && command->roles < 2 * PD_ROLE_SOURCE;
+}
+
 static void take_message(struct door *door, uint32_t socket, struct pd_bus_message *message) {
-  zmq_msg_t *last = &message->frames[message->count - 1];
-  bool shape =
-      message->count == 2 || (message->count == 3 && zmq_msg_size(&message->frames[1]) == 0);
+  zmq_msg_t *last = &message->frames[message->count - 1], *echo = NULL;
   pd_metric_add(door->commands, 1);
   if (message->count < 2) {
     note_malformed(door, socket, pd_bus_peer_uid(last), shape_rule);
@@ -262,8 +297,9 @@ static void take_message(struct door *door, uint32_t socket, struct pd_bus_messa
   }
   struct door_command command = {.door = door, .socket = socket, .bytes = zmq_msg_data(last)};
   command.size = zmq_msg_size(last);
-  command.uid = pd_bus_peer_uid(last);
-  command.token = take_token(door, socket, message);
+  bool shape = doors[socket].roles == 0 ? greet_edge(&command, message, &echo)
+                                        : greet_local(&command, message, &echo);
+  command.token = take_token(door, socket, message, shape ? echo : NULL);
   if (!shape || command.size > DOOR_COMMAND_MAX) {
     refuse_malformed(door, &command, &(struct pd_flaw){.rule = shape ? size_rule : shape_rule});
     return;
@@ -311,6 +347,8 @@ static enum pd_err bind_one(struct door *door, uint32_t number) {
   *socket = (struct door_socket){.door = door, .number = number};
   enum pd_err err = pd_bus_socket(&socket->socket, pd_shell_zmq(door->shell), ZMQ_ROUTER, &options);
   if (err == PD_OK) err = pd_bus_bind(socket->socket, endpoint);
+  if (err == PD_OK && doors[number].roles == 0 && chmod(endpoint + strlen("ipc://"), 0600) != 0)
+    err = PD_EIO;
   if (err == PD_OK)
     err =
         pd_bus_watch(&socket->watch, pd_shell_loop(door->shell), socket->socket, on_frames, socket);

@@ -1,5 +1,6 @@
-/* door - where commands come in: four local sockets, each with its own file permissions and its own
- * principal.
+/* door - where commands come in: local sockets, each with its own file permissions and its own
+ * principal.  Four are for clients; the fifth, `edge`, is the gateway's alone (0600), which says on
+ * whose behalf it speaks: the name of the CURVE key, and its roles.
  *
  * For each command the door adds what a core must not make up: the principal that the transport
  * gave, keyed hashes of the idempotency key and the body, a fresh id, and the personal texts sealed

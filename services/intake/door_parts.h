@@ -6,11 +6,12 @@
 #include "common/io/vault.h"
 #include "services/intake/door.h"
 
-#define DOORS 4
+#define DOORS 5
 #define DOOR_COMMAND_MAX 65536
 #define DOOR_TOKENS 65536 /* commands whose answer is still to leave */
 #define DOOR_WAITING 8192 /* commands that wait for the vault or for an event */
 #define DOOR_ERASURES 4096
+#define DOOR_ECHO 8 /* bytes of a mark that the gateway gets back with the reply */
 
 struct door_socket {
   struct door *door;
@@ -23,9 +24,11 @@ struct door_socket {
 struct door_token {
   uint32_t next_free;
   uint8_t socket;
-  uint8_t delimiter; /* a REQ socket's empty frame */
+  uint8_t echo; /* a frame goes back in front of the reply: REQ's delimiter, the gateway's mark */
+  uint8_t echo_size;
   uint8_t identity_size;
   uint8_t identity[255];
+  uint8_t echoed[DOOR_ECHO];
 };
 
 enum door_wait { DOOR_WAIT_NONE, DOOR_WAIT_VAULT, DOOR_WAIT_SEEN };
@@ -38,7 +41,8 @@ struct door_command {
   uint32_t socket;
   bool asked;   /* the vault has been asked and has not answered */
   bool keyless; /* it has answered: there is no key */
-  int64_t uid;
+  uint32_t roles;
+  char principal[PD_PRINCIPAL_MAX];
   uint64_t token;
   uint64_t give_up; /* loop time */
   struct pd_id fresh;

@@ -68,7 +68,7 @@ static bool check_actor_known(const struct intake_call *call) {
 }
 
 static bool check_door(const struct intake_call *call) {
-  pd_assert(call->rule->name != NULL && call->request->role <= PD_ROLE_OPS);
+  pd_assert(call->rule->name != NULL && call->request->role <= PD_ROLE_SOURCE);
   uint32_t doors = call->rule->doors | PD_ROLE_OPS;
   return intake_require(call, (doors & call->request->role) != 0, INTAKE_NO_DOOR, call->rule->name);
 }

@@ -107,5 +107,6 @@ bool intake_finish_service(struct intake_call *call);
 bool intake_confirm_service(struct intake_call *call);
 bool intake_rate_order(struct intake_call *call);
 bool intake_decide_hold(struct intake_call *call);
+bool intake_publish_external(struct intake_call *call);
 
 #endif

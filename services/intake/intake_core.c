@@ -8,6 +8,7 @@
 #define RESIDENT PD_ROLE_RESIDENT
 #define VOLUNTEER PD_ROLE_VOLUNTEER
 #define SITE PD_ROLE_SITE
+#define SOURCE PD_ROLE_SOURCE
 
 /* Who may say what: the comments of proto/paidan/v1/command.proto as a table. */
 static const struct intake_rule rules[] = {
@@ -90,6 +91,9 @@ static const struct intake_rule rules[] = {
                                .order = "rate_order.order",
                                .run = intake_rate_order},
     [PD_COMMAND_DECIDE_HOLD] = {.name = "decide_hold", .doors = SITE, .run = intake_decide_hold},
+    [PD_COMMAND_PUBLISH_EXTERNAL] = {.name = "publish_external",
+                                     .doors = SOURCE,
+                                     .run = intake_publish_external},
 };
 
 static void init_tables(struct intake *self, struct pd_arena *arena) {
@@ -169,6 +173,7 @@ static void fold(struct intake *self, const struct pd_event *event) {
     case PD_EVENT_INPUTS_NOTED:
     case PD_EVENT_ORDER_CANCELLED: /* order_closed follows */
     case PD_EVENT_HOLD_DECIDED:
+    case PD_EVENT_EXTERNAL_NOTED:
     case PD_EVENT_WAVE_OPENED:
     case PD_EVENT_ORDER_STAFFED: /* the slots say so already */
     case PD_EVENT_ORDER_UNMATCHED:
@@ -203,6 +208,17 @@ static void answer_again(const struct intake_call *call, const struct intake_key
   const struct intake_person *persons = call->self->persons;
   const struct pd_id *person = known->person != 0 ? &persons[known->person - 1].id : NULL;
   pd_grant_again(call->out, known->seq, known->id, person);
+}
+
+enum pd_role intake_role_for(pd_command_kind kind, uint32_t roles) {
+  pd_assert(roles != 0 && roles < 2 * PD_ROLE_SOURCE);
+  unsigned number = (unsigned)kind;
+  bool known = number < sizeof rules / sizeof rules[0] && rules[number].run != NULL;
+  uint32_t fit = known ? rules[number].doors & roles : 0;
+  if (known && (fit & ~rules[number].own_doors) != 0) fit &= ~rules[number].own_doors;
+  if (fit == 0) fit = roles;
+  if ((roles & PD_ROLE_OPS) != 0) fit = PD_ROLE_OPS;
+  return (enum pd_role)(fit & (~fit + 1));
 }
 
 static const struct intake_rule *rule_of(const struct pd_command *command) {

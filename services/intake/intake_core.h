@@ -14,7 +14,7 @@
  *                   resident_registered  person_erased
  *                   order_placed  order_cancelled  offer_answered  volunteer_withdrew
  *                   service_started  service_finished  order_served  service_confirmed
- *                   order_rated  order_closed  hold_decided
+ *                   order_rated  order_closed  hold_decided  external_noted
  *
  * Invariants (asserted by `check` after every step in debug and simulation):
  *     - one idempotency key, one answer, as long as the key is among the latest limits.keys;
@@ -39,6 +39,11 @@ extern const struct pd_core intake_core;
 /* Is the answer to this key known?  Then the command makes nobody new, so the door need not make a
  * key for a person. */
 bool intake_knows_key(const void *self, const struct pd_id *key);
+
+/* The role in which a client with several of them (PD_ROLE_s, at least one) says a command of this
+ * kind: one that may say it, and rather one that may say it for others.  One of `roles`, whether it
+ * fits or not. */
+enum pd_role intake_role_for(pd_command_kind kind, uint32_t roles);
 
 /* Is this a registered person who is not erased?  Only such people have a key to seal with. */
 bool intake_knows_person(const void *self, const struct pd_id *person);

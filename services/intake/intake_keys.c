@@ -39,6 +39,7 @@ static struct answer answer_of(const struct pd_event *event) {
     case PD_EVENT_SERVICE_CONFIRMED: return about(event->service_confirmed->order);
     case PD_EVENT_ORDER_RATED: return about(event->order_rated->order);
     case PD_EVENT_HOLD_DECIDED: return about(event->hold_decided->hold);
+    case PD_EVENT_EXTERNAL_NOTED: return about(event->seq);
     case PD_EVENT_NOT_SET:
     case PD_EVENT_EPOCH_BEGAN:
     case PD_EVENT_INPUTS_NOTED:

@@ -240,6 +240,15 @@ static const struct intake_words words[INTAKE_REFUSALS] = {
         "leave it out, or decline", "接受派单时无需填写婉拒原因。"),
     ROW(HOLD, FIELD, "decide_hold.hold", "required: the number of a hold, from 1 on",
         "send the number from the hold_placed event", "请填写待复核记录的编号。"),
+
+    ROW(EXTERNAL_TYPE, FIELD, "publish_external.type",
+        "required: ext.<source>.<name>, each of a-z, 0-9 and _, 1 to 32 bytes",
+        "send the type as it is registered", "事件类型格式应为 ext.来源.名称。"),
+    ROW(EXTERNAL_SCHEMA, FIELD, "publish_external.schema",
+        "required: 1 to 96 bytes of UTF-8 text without control characters",
+        "name what the payload is", "请注明内容格式，不超过96字节。"),
+    ROW(EXTERNAL_PAYLOAD, FIELD, "publish_external.payload", "at most 16384 bytes",
+        "send less, or where the rest is found", "内容不得超过16384字节。"),
 };
 
 const struct intake_words *intake_words_of(enum intake_refusal refusal) {

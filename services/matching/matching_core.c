@@ -103,7 +103,7 @@ static void matching_apply(void *state, const struct pd_event *event) {
     case PD_EVENT_ORDER_ESCALATED: case PD_EVENT_REMINDER_DUE: case PD_EVENT_NO_SHOW_NOTED:
     case PD_EVENT_POINTS_POSTED: case PD_EVENT_HOLD_PLACED: case PD_EVENT_HOLD_RESOLVED:
     case PD_EVENT_STAR_REACHED: case PD_EVENT_MESSAGE_SENT: case PD_EVENT_MESSAGE_FAILED:
-    case PD_EVENT_MESSAGE_SUPPRESSED: break;
+    case PD_EVENT_MESSAGE_SUPPRESSED: case PD_EVENT_EXTERNAL_NOTED: break;
   }
 }
 
@@ -150,7 +150,8 @@ static void follow(struct matching *self, const struct pd_event *event, struct p
     case PD_EVENT_SLOT_REOPENED: case PD_EVENT_ORDER_STAFFED: case PD_EVENT_ORDER_UNMATCHED:
     case PD_EVENT_REMINDER_DUE: case PD_EVENT_POINTS_POSTED: case PD_EVENT_HOLD_PLACED:
     case PD_EVENT_HOLD_RESOLVED: case PD_EVENT_STAR_REACHED: case PD_EVENT_MESSAGE_SENT:
-    case PD_EVENT_MESSAGE_FAILED: case PD_EVENT_MESSAGE_SUPPRESSED: break;
+    case PD_EVENT_MESSAGE_FAILED: case PD_EVENT_MESSAGE_SUPPRESSED: case PD_EVENT_EXTERNAL_NOTED:
+      break;
   }
 }
 

@@ -23,6 +23,7 @@ static const struct label kinds[PD_EVENT_KINDS] = {
     [PD_EVENT_ORDER_RATED] = {"评单", "order rated"},
     [PD_EVENT_ORDER_CLOSED] = {"结单", "order closed"},
     [PD_EVENT_HOLD_DECIDED] = {"复核", "hold decided"},
+    [PD_EVENT_EXTERNAL_NOTED] = {"外部消息", "an outside service said something"},
     [PD_EVENT_WAVE_OPENED] = {"派单批次", "wave opened"},
     [PD_EVENT_OFFER_MADE] = {"派单", "offer made"},
     [PD_EVENT_OFFER_CLOSED] = {"派单结束", "offer closed"},

@@ -23,7 +23,7 @@ def compile_contract():
     """Compile the contract into a folder and import it."""
     folder = tempfile.mkdtemp(prefix='paidan-contract.')
     protos = [os.path.join(ROOT, 'proto', 'paidan', 'v1', name + '.proto')
-              for name in ('types', 'event', 'command', 'entry')]
+              for name in ('types', 'event', 'command', 'entry', 'edge')]
     subprocess.run(['protoc', '-I', os.path.join(ROOT, 'proto'), '--python_out', folder] + protos,
                    check=True)
     sys.path.insert(0, folder)

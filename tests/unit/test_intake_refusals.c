@@ -101,7 +101,7 @@ Test(intake_refusals, a_command_without_a_body_is_malformed) {
 
 /* Which doors may say a command; the table of command.proto written once more, by hand. */
 static void expect_doors(pd_command_kind kind, const void *body, unsigned doors, const char *name) {
-  for (unsigned role = PD_ROLE_RESIDENT; role <= PD_ROLE_OPS; role *= 2) {
+  for (unsigned role = PD_ROLE_RESIDENT; role <= PD_ROLE_SOURCE; role *= 2) {
     const struct pd_reply *reply = when_said_by((enum pd_role)role, 0, kind, body);
     bool closed =
         reply->result_case == PD_REPLY_REFUSAL && reply->refusal->code == PD_CODE_NOT_ALLOWED;
@@ -131,6 +131,7 @@ Test(intake_refusals, each_command_has_its_doors) {
   struct pd_confirm_service confirm = PD_CONFIRM_SERVICE_INIT;
   struct pd_rate_order rate = PD_RATE_ORDER_INIT;
   struct pd_decide_hold hold = PD_DECIDE_HOLD_INIT;
+  struct pd_publish_external publish = PD_PUBLISH_EXTERNAL_INIT;
   expect_doors(PD_COMMAND_REGISTER_SITE, &site, S | O, "register_site");
   expect_doors(PD_COMMAND_REGISTER_TEAM, &team, S | O, "register_team");
   expect_doors(PD_COMMAND_JOIN_TEAM, &join, S | V | O, "join_team");
@@ -149,6 +150,7 @@ Test(intake_refusals, each_command_has_its_doors) {
   expect_doors(PD_COMMAND_CONFIRM_SERVICE, &confirm, S | R | O, "confirm_service");
   expect_doors(PD_COMMAND_RATE_ORDER, &rate, R | O, "rate_order");
   expect_doors(PD_COMMAND_DECIDE_HOLD, &hold, S | O, "decide_hold");
+  expect_doors(PD_COMMAND_PUBLISH_EXTERNAL, &publish, PD_ROLE_SOURCE | O, "publish_external");
   end();
 }
 
@@ -575,4 +577,48 @@ Test(intake_refusals, a_hold_needs_its_number) {
   REFUSED(DECIDE_HOLD, struct pd_decide_hold body = PD_DECIDE_HOLD_INIT, (void)0, FIELD,
           "decide_hold.hold");
   end();
+}
+
+/* An outside event of this type, from a key that may publish. */
+static const struct pd_reply *when_published(const char *type, const char *schema, size_t size) {
+  static uint8_t payload[20000];
+  struct pd_publish_external body = PD_PUBLISH_EXTERNAL_INIT;
+  body.type = (char *)type;
+  body.schema = (char *)schema;
+  body.payload = (ProtobufCBinaryData){.data = payload, .len = size};
+  return when_said_by(PD_ROLE_SOURCE, 0, PD_COMMAND_PUBLISH_EXTERNAL, &body);
+}
+
+Test(intake_refusals, an_outside_event_has_a_type_a_schema_and_a_bounded_payload) {
+  static const char *const types[] = {
+      "", "ext", "ext.", "ext.a", "ext.a.", "ext..b", "ext.a.b.c", "ext.A.b", "ext.a.b c",
+      "order_placed", "ext.a.abcdefghijklmnopqrstuvwxyz0123456"};
+  given_nothing();
+  for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+    when_published(types[i], "s", 1);
+    expect_refused(PD_CODE_FIELD, "publish_external.type");
+  }
+  when_published("ext.charity.meal", "", 1);
+  expect_refused(PD_CODE_FIELD, "publish_external.schema");
+  when_published("ext.charity.meal", long_text(97), 1);
+  expect_refused(PD_CODE_FIELD, "publish_external.schema");
+  when_published("ext.charity.meal", "s", 16385);
+  expect_refused(PD_CODE_FIELD, "publish_external.payload");
+  when_published("ext.charity.meal", "s", 16384);
+  const struct pd_event *event = core_expect(&h, PD_EVENT_EXTERNAL_NOTED);
+  cr_assert_str_eq(event->external_noted->type, "ext.charity.meal");
+  cr_assert_eq(event->external_noted->payload.len, 16384);
+  cr_assert_eq(core_expect_ack(&h)->id, event->seq);
+  end();
+}
+
+Test(intake_refusals, a_client_with_several_roles_speaks_in_one_that_may) {
+  enum { R = PD_ROLE_RESIDENT, V = PD_ROLE_VOLUNTEER, S = PD_ROLE_SITE, O = PD_ROLE_OPS };
+  cr_assert_eq(intake_role_for(PD_COMMAND_PLACE_ORDER, R | V), R);
+  cr_assert_eq(intake_role_for(PD_COMMAND_PLACE_ORDER, R | V | S), S, "may speak for others");
+  cr_assert_eq(intake_role_for(PD_COMMAND_ANSWER_OFFER, R | V | S), V);
+  cr_assert_eq(intake_role_for(PD_COMMAND_ERASE_PERSON, R | V), R, "none fits: refused later");
+  cr_assert_eq(intake_role_for(PD_COMMAND_ERASE_PERSON, V | O), O);
+  cr_assert_eq(intake_role_for(PD_COMMAND_NOT_SET, V), V);
+  cr_assert_eq(intake_role_for(PD_COMMAND_PUBLISH_EXTERNAL, R | PD_ROLE_SOURCE), PD_ROLE_SOURCE);
 }
