@@ -109,10 +109,8 @@ static const char size_rule[] = "at most 65536 bytes";
 #define SAY_EVERY_MS 10000
 
 /* Count a frame that is no command; say so once for each client and window. */
-static void note_malformed(struct door *door, uint32_t socket, int64_t uid, const char *rule) {
+static void note_malformed(struct door *door, const char *source, const char *rule) {
   pd_metric_add(door->malformed, 1);
-  char source[64];
-  snprintf(source, sizeof source, "%s/uid:%lld", doors[socket].name, (long long)uid);
   uint64_t more = 0;
   if (pd_journal_once(source, SAY_EVERY_MS, uv_now(pd_shell_loop(door->shell)), &more))
     pd_say(PD_LEVEL_WARN, pd_kv_text("msg", "a frame that is no command"),
@@ -126,7 +124,7 @@ static void refuse_malformed(struct door *door, const struct door_command *comma
   struct door_refusal why = malformed;
   why.field = flaw->field;
   why.rule = flaw->rule;
-  note_malformed(door, command->socket, command->uid, flaw->rule);
+  note_malformed(door, command->principal, flaw->rule);
   refuse(door, command->token, pd_peek_number(command->bytes, command->size, REQUEST_FIELD), &why);
 }
 
@@ -292,11 +290,12 @@ static void take_message(struct door *door, uint32_t socket, struct pd_bus_messa
   zmq_msg_t *last = &message->frames[message->count - 1], *echo = NULL;
   pd_metric_add(door->commands, 1);
   if (message->count < 2) {
-    note_malformed(door, socket, pd_bus_peer_uid(last), shape_rule);
+    note_malformed(door, doors[socket].name, shape_rule);
     return;
   }
   struct door_command command = {.door = door, .socket = socket, .bytes = zmq_msg_data(last)};
   command.size = zmq_msg_size(last);
+  snprintf(command.principal, sizeof command.principal, "%s", doors[socket].name);
   bool shape = doors[socket].roles == 0 ? greet_edge(&command, message, &echo)
                                         : greet_local(&command, message, &echo);
   command.token = take_token(door, socket, message, shape ? echo : NULL);
@@ -332,7 +331,7 @@ static void on_frames(void *context, void *zmq_socket) {
     if (err == PD_OK)
       take_message(door, socket->number, &message);
     else
-      note_malformed(door, socket->number, -1, shape_rule);
+      note_malformed(door, doors[socket->number].name, shape_rule);
   }
   pd_bus_message_close(&message);
   pd_shell_wake(door->shell);
