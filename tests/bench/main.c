@@ -14,6 +14,7 @@ static const struct bench benches[] = {
     {"loop", "[--rate N] [--seconds N] [--volunteers N]",
      "Order placed to first offer received, through all daemons, durable.", bench_loop},
     {"knn", "POINTS QUERIES MOVES", "Nearest neighbours, filtered and not, and moves.", bench_knn},
+    {"assign", "INSTANCE", "The optimum of a batch, with its proof.", bench_assign},
     {"scale", "[--volunteers N] [--open N] [--events N]",
      "Memory of a large district's daemons, and their start behind a long log.", bench_scale},
 };
