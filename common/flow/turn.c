@@ -57,7 +57,6 @@ static void consume(struct pd_turn *turn, enum pd_log log, uint64_t seq) {
   if (turn->mark_log != log) write_mark(turn);
   turn->mark_log = log;
   turn->mark_upto = seq;
-  turn->unnoted++;
   pd_follower_consumed(&turn->inputs[log], seq);
 }
 
@@ -122,6 +121,8 @@ static void feed_event(struct pd_turn *turn, enum pd_log log, uint64_t seq,
     turn->unknown_kinds++;
     return;
   }
+  /* Two daemons that follow each other would note each other's notes for ever. */
+  if (event->body_case != PD_EVENT_INPUTS_NOTED) turn->unnoted++;
   turn->config.core->apply(turn->self, event);
   struct pd_input input = {.kind = PD_INPUT_EVENT, .event = event};
   decide(turn, &input);
@@ -218,8 +219,8 @@ bool pd_turn_close(struct pd_turn *turn, bool note) {
   struct pd_input end = {.kind = PD_INPUT_BATCH_END};
   if (turn->packer.items > 0 || turn->mark_log != PD_LOG_UNSPECIFIED) decide(turn, &end);
   bool marks = turn->packer.items > 0 || turn->mark_log != PD_LOG_UNSPECIFIED;
-  if (turn->packer.events == 0 && marks && (note || turn->unnoted >= PD_NOTE_AFTER))
-    note_inputs(turn);
+  bool full = turn->unnoted >= PD_NOTE_AFTER || !pd_turn_open(turn);
+  if (turn->packer.events == 0 && marks && (note || full)) note_inputs(turn);
   if (turn->packer.events == 0) return false;
   write_mark(turn);
   struct pd_entry_head head = {.shard = turn->config.shard.code, .log = turn->config.core->log};
@@ -236,6 +237,8 @@ bool pd_turn_close(struct pd_turn *turn, bool note) {
   start_packing(turn);
   return true;
 }
+
+bool pd_turn_unnoted(const struct pd_turn *turn) { return turn->unnoted > 0; }
 
 const struct pd_packed *pd_turn_send(struct pd_turn *turn) { return pd_writer_send(&turn->writer); }
 

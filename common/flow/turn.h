@@ -65,7 +65,7 @@ struct pd_turn {
   uint32_t building;    /* which of the entry buffers */
   enum pd_log mark_log; /* consumed, but not written as an item yet; 0: none */
   uint64_t mark_upto;
-  uint32_t unnoted; /* inputs consumed since the last event */
+  uint32_t unnoted; /* inputs consumed since the last event, without others' notes */
   uint64_t token;   /* of the command at hand */
   int64_t now_ms;
   uint64_t unknown_kinds; /* events of other logs that this program does not know */
@@ -134,8 +134,12 @@ bool pd_turn_time(struct pd_turn *turn);
 int64_t pd_turn_deadline(const struct pd_turn *turn);
 
 /* End the batch if there is anything to commit and the writer takes it.  `note`: also when there
- * are only marks. */
+ * are only marks (without it only when they are many). */
 bool pd_turn_close(struct pd_turn *turn, bool note);
+
+/* Was anything consumed that is worth a note after a while?  Another's inputs_noted is not: a shard
+ * in which nothing happens writes nothing. */
+bool pd_turn_unnoted(const struct pd_turn *turn);
 
 /* The next entry to hand to the store, or NULL. */
 const struct pd_packed *pd_turn_send(struct pd_turn *turn);

@@ -227,7 +227,7 @@ void pd_live_round(struct pd_shell *shell) {
   if (shell->phase == PD_PHASE_BOOT || shell->phase == PD_PHASE_FENCED) return;
   struct pd_turn *turn = &shell->turn;
   pd_turn_now(turn, pd_clock_now(&shell->clock));
-  bool late = uv_now(&shell->loop) - shell->noted_at >= NOTE_EVERY_MS;
+  bool late = uv_now(&shell->loop) - shell->noted_at >= NOTE_EVERY_MS && pd_turn_unnoted(turn);
   if (shell->phase == PD_PHASE_LIVE) {
     for (unsigned log = 1; log < PD_LOGS; log++) read_more(&shell->feeds[log]);
     if (shell->service->round != NULL && feeding(shell)) shell->service->round(shell->context);

@@ -96,3 +96,14 @@ Test(turn_causes, a_log_that_is_not_followed_is_not_waited_for) {
   cr_assert_eq(offer_order(), PD_TAKEN);
   cr_assert_eq(offer_booking(PD_LOG_NOTIFICATION), PD_TAKEN);
 }
+
+Test(turn_causes, the_notes_of_others_are_not_noted_again) {
+  struct pd_inputs_noted body = PD_INPUTS_NOTED_INIT;
+  pd_turn_close(&turn, true);
+  cr_assert_eq(
+      offer_entry(PD_LOG_INTAKE, PD_LOG_UNSPECIFIED, 0, PD_EVENT_INPUTS_NOTED, &body), PD_TAKEN);
+  cr_assert(!pd_turn_unnoted(&turn), "two daemons would note each other's notes for ever");
+  cr_assert(!pd_turn_quiet(&turn), "the mark is kept");
+  cr_assert_eq(offer_booking(PD_LOG_INTAKE), PD_TAKEN);
+  cr_assert(pd_turn_unnoted(&turn));
+}
