@@ -213,6 +213,7 @@ void intake_apply_offer_closed(struct intake *self, const struct pd_offer_closed
  * all. */
 void intake_apply_filled(struct intake *self, const struct pd_slot_filled *body) {
   end_offer(self, body->offer);
+  if (body->started) return; /* intake said so itself, and may be further already */
   struct intake_order *order = intake_order_find(self, body->order);
   struct intake_slot *slot = find_slot(self, order, body->slot);
   uint32_t volunteer = intake_person_index(self, body->volunteer);

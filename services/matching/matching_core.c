@@ -131,6 +131,7 @@ static void follow(struct matching *self, const struct pd_event *event, struct p
     case PD_EVENT_ORDER_CLOSED: waves_stopped(self, out, event->order_closed->order); break;
     case PD_EVENT_ORDER_EXPIRED: waves_stopped(self, out, event->order_expired->order); break;
     case PD_EVENT_OFFER_ANSWERED: waves_answered(self, out, event->offer_answered); break;
+    case PD_EVENT_SERVICE_STARTED: waves_started(self, out, event->service_started); break;
     case PD_EVENT_WAVE_DUE: waves_due(self, out, event->wave_due, event->time_ms); break;
     case PD_EVENT_VOLUNTEER_WITHDREW:
       waves_reopen(self, out, event->volunteer_withdrew->order, event->volunteer_withdrew->slot,
@@ -144,8 +145,8 @@ static void follow(struct matching *self, const struct pd_event *event, struct p
     case PD_EVENT_EPOCH_BEGAN: case PD_EVENT_INPUTS_NOTED: case PD_EVENT_SITE_REGISTERED:
     case PD_EVENT_TEAM_REGISTERED: case PD_EVENT_TEAM_JOINED: case PD_EVENT_RESIDENT_REGISTERED:
     case PD_EVENT_VOLUNTEER_REGISTERED: case PD_EVENT_VOLUNTEER_RESUMED:
-    case PD_EVENT_SERVICE_STARTED: case PD_EVENT_SERVICE_FINISHED: case PD_EVENT_SERVICE_CONFIRMED:
-    case PD_EVENT_ORDER_RATED: case PD_EVENT_HOLD_DECIDED: case PD_EVENT_WAVE_OPENED:
+    case PD_EVENT_SERVICE_FINISHED: case PD_EVENT_SERVICE_CONFIRMED: case PD_EVENT_ORDER_RATED:
+    case PD_EVENT_HOLD_DECIDED: case PD_EVENT_WAVE_OPENED:
     case PD_EVENT_OFFER_MADE: case PD_EVENT_OFFER_CLOSED: case PD_EVENT_SLOT_FILLED:
     case PD_EVENT_SLOT_REOPENED: case PD_EVENT_ORDER_STAFFED: case PD_EVENT_ORDER_UNMATCHED:
     case PD_EVENT_REMINDER_DUE: case PD_EVENT_POINTS_POSTED: case PD_EVENT_HOLD_PLACED:

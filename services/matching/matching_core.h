@@ -13,7 +13,7 @@
  *
  * Invariants (walked by matching_core.check):
  *     - a slot is won once: an order's bookings have different slots, exactly its filled ones;
- *     - a volunteer is never booked twice for overlapping times;
+ *     - a volunteer is never booked twice for overlapping times, unless both services have begun;
  *     - every open offer is of a known order and a known volunteer, and both count it;
  *     - every offer ends once, by slot_filled or offer_closed; an order asks nobody twice;
  *     - an order's memory is free again when intake closed it and its last offer has ended.

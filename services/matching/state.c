@@ -36,6 +36,13 @@ uint32_t state_booking(const struct matching *self, const struct order *order, u
   return at;
 }
 
+uint32_t state_asked(const struct matching *self, const struct order *order, uint32_t volunteer) {
+  pd_assert(volunteer < self->facts->volunteers);
+  uint32_t at = order->asked;
+  while (at != 0 && self->asked[at].volunteer != volunteer) at = self->asked[at].next;
+  return at;
+}
+
 uint32_t state_free_slots(const struct order *order) {
   uint32_t filled = (uint32_t)__builtin_popcountll(order->filled);
   pd_assert(filled <= order->need);
@@ -244,7 +251,9 @@ void state_service_started(struct matching *self, const struct pd_service_starte
   uint32_t entry = state_order(self, said->order);
   if (entry == 0) return;
   uint32_t booking = state_booking(self, &self->orders[entry], said->slot);
-  if (booking != 0) self->bookings[booking].started = 1;
+  struct pd_id person = PD_ID(said->volunteer);
+  if (booking == 0 || self->bookings[booking].volunteer != state_volunteer(self, &person)) return;
+  self->bookings[booking].started = 1;
 }
 
 void state_wave_opened(struct matching *self, const struct pd_wave_opened *said) {
@@ -319,7 +328,8 @@ void state_slot_filled(struct matching *self, const struct pd_slot_filled *said)
                                            .end_ms = said->end_ms,
                                            .order = at,
                                            .volunteer = number,
-                                           .slot = said->slot};
+                                           .slot = said->slot,
+                                           .started = said->started != 0};
   chain_add(&order->bookings, self->booking_of_order, entry);
   chain_add(&self->volunteers[number].bookings, self->booking_of_volunteer, entry);
   pd_assert(!(order->filled & UINT64_C(1) << (said->slot - 1)));
@@ -329,6 +339,13 @@ void state_slot_filled(struct matching *self, const struct pd_slot_filled *said)
 void state_slot_reopened(struct matching *self, const struct pd_slot_reopened *said) {
   uint32_t entry = state_order(self, said->order);
   if (entry == 0) return;
-  uint32_t booking = state_booking(self, &self->orders[entry], said->slot);
-  if (booking != 0) drop_booking(self, booking);
+  uint32_t at = state_booking(self, &self->orders[entry], said->slot);
+  if (at == 0) return;
+  const struct booking *booking = &self->bookings[at];
+  uint32_t pair = state_asked(self, &self->orders[entry], booking->volunteer);
+  if (pair != 0) {
+    self->asked[pair].start_ms = booking->start_ms;
+    self->asked[pair].end_ms = booking->end_ms;
+  }
+  drop_booking(self, at);
 }

@@ -74,6 +74,8 @@ struct offer {
 };
 
 struct asked {
+  int64_t start_ms; /* of the booking here that was reopened last; 0: none was */
+  int64_t end_ms;
   uint32_t volunteer;
   uint32_t next;
 };
@@ -131,6 +133,9 @@ uint32_t state_offer(const struct matching *self, uint64_t id);
 
 /* The booking of a slot of an order, 0 if it is free. */
 uint32_t state_booking(const struct matching *self, const struct order *order, uint32_t slot);
+
+/* The pair of an order and a volunteer who was invited to it, 0 if there is none. */
+uint32_t state_asked(const struct matching *self, const struct order *order, uint32_t volunteer);
 
 /* Slots that nobody holds. */
 uint32_t state_free_slots(const struct order *order);

@@ -283,6 +283,15 @@ static enum pd_reason may_book(const struct matching *self, const struct offer *
   return booking_time(self, offer, now_ms, time);
 }
 
+/* The last slot was filled: nobody else is needed. */
+static void say_staffed(struct matching *self, struct pd_outbox *out, uint32_t entry) {
+  pd_assert(state_free_slots(&self->orders[entry]) == 0);
+  close_offers(self, out, entry, PD_REASON_FILLED);
+  struct pd_order_staffed staffed = PD_ORDER_STAFFED_INIT;
+  staffed.order = self->orders[entry].id;
+  pd_emit_order_staffed(out, &staffed);
+}
+
 static void fill_slot(struct matching *self, struct pd_outbox *out, uint32_t offer,
                       struct proposal time) {
   uint32_t entry = self->offers[offer].order;
@@ -296,11 +305,7 @@ static void fill_slot(struct matching *self, struct pd_outbox *out, uint32_t off
   said.end_ms = time.end_ms;
   pd_assert(said.slot <= order->need);
   pd_emit_slot_filled(out, &said);
-  if (state_free_slots(order) > 0) return;
-  close_offers(self, out, entry, PD_REASON_FILLED);
-  struct pd_order_staffed staffed = PD_ORDER_STAFFED_INIT;
-  staffed.order = order->id;
-  pd_emit_order_staffed(out, &staffed);
+  if (state_free_slots(order) == 0) say_staffed(self, out, entry);
 }
 
 void waves_answered(struct matching *self, struct pd_outbox *out,
@@ -322,18 +327,23 @@ void waves_answered(struct matching *self, struct pd_outbox *out,
   waves_open(self, out, entry);
 }
 
-/* Say that a booking is over, and look for somebody else while there is time. */
-static void reopen(struct matching *self, struct pd_outbox *out, uint32_t booking,
-                   enum pd_reason reason) {
+static void say_reopened(struct matching *self, struct pd_outbox *out, uint32_t booking,
+                         enum pd_reason reason) {
   pd_assert(booking != 0 && !self->bookings[booking].started);
-  uint32_t entry = self->bookings[booking].order;
-  const struct order *order = &self->orders[entry];
   struct pd_slot_reopened said = PD_SLOT_REOPENED_INIT;
-  said.order = order->id;
+  said.order = self->orders[self->bookings[booking].order].id;
   said.slot = self->bookings[booking].slot;
   said.volunteer = bytes_of(self, self->bookings[booking].volunteer);
   said.reason = reason;
   pd_emit_slot_reopened(out, &said);
+}
+
+/* Say that a booking is over, and look for somebody else while there is time. */
+static void reopen(struct matching *self, struct pd_outbox *out, uint32_t booking,
+                   enum pd_reason reason) {
+  uint32_t entry = self->bookings[booking].order;
+  const struct order *order = &self->orders[entry];
+  say_reopened(self, out, booking, reason);
   if (out->input->now_ms <= state_latest_start(order)) waves_open(self, out, entry);
 }
 
@@ -346,6 +356,74 @@ void waves_reopen(struct matching *self, struct pd_outbox *out, uint64_t order, 
   if (at == 0 || self->bookings[at].started) return;
   if (!pd_id_equal(&person, &self->volunteers[self->bookings[at].volunteer].person)) return;
   reopen(self, out, at, reason);
+}
+
+/* The first booking of the volunteer at this time that has not begun; 0 if there is none. */
+static uint32_t first_overlapping(const struct matching *self, uint32_t number,
+                                  struct proposal time) {
+  pd_assert(time.start_ms < time.end_ms);
+  uint32_t head = self->volunteers[number].bookings;
+  uint32_t at = head;
+  for (; at != 0; at = chain_next(head, self->booking_of_volunteer, at)) {
+    const struct booking *booking = &self->bookings[at];
+    bool apart = booking->end_ms <= time.start_ms || time.end_ms <= booking->start_ms;
+    if (!booking->started && !apart) break;
+  }
+  return at;
+}
+
+/* Somebody keeps what was lost on the way: a booking without an offer. */
+static void say_kept(const struct matching *self, struct pd_outbox *out, uint32_t entry,
+                     uint32_t slot, const struct booking *as) {
+  pd_assert(as->start_ms < as->end_ms);
+  struct pd_slot_filled said = PD_SLOT_FILLED_INIT;
+  said.order = self->orders[entry].id;
+  said.slot = slot;
+  said.volunteer = bytes_of(self, as->volunteer);
+  said.start_ms = as->start_ms;
+  said.end_ms = as->end_ms;
+  said.started = as->started != 0;
+  pd_emit_slot_filled(out, &said);
+}
+
+/* Book the slot again for who started in it, as it was; whoever holds it makes room. */
+static void rebook(struct matching *self, struct pd_outbox *out, uint32_t entry, uint32_t slot,
+                   const struct booking *as) {
+  const struct order *order = &self->orders[entry];
+  struct booking moved = {0};
+  uint32_t holder = state_booking(self, order, slot);
+  if (holder != 0) {
+    moved = self->bookings[holder];
+    say_reopened(self, out, holder, PD_REASON_FILLED);
+  }
+  struct proposal time = {as->start_ms, as->end_ms};
+  for (uint32_t at; (at = first_overlapping(self, as->volunteer, time)) != 0;)
+    reopen(self, out, at, PD_REASON_OVERLAP);
+  say_kept(self, out, entry, slot, as);
+  if (holder != 0 && state_free_slots(order) > 0)
+    say_kept(self, out, entry, 1 + (uint32_t)__builtin_ctzll(~order->filled), &moved);
+  if (state_free_slots(order) == 0) say_staffed(self, out, entry);
+  pd_assert(state_booking(self, order, slot) != 0);
+}
+
+void waves_started(struct matching *self, struct pd_outbox *out,
+                   const struct pd_service_started *fact) {
+  uint32_t entry = state_order(self, fact->order);
+  struct pd_id person = PD_ID(fact->volunteer);
+  uint32_t number = state_volunteer(self, &person);
+  if (entry == 0 || self->orders[entry].closed || number == PD_NONE) return;
+  if (fact->slot == 0 || fact->slot > self->orders[entry].need) return;
+  uint32_t holder = state_booking(self, &self->orders[entry], fact->slot);
+  if (holder != 0 && (self->bookings[holder].volunteer == number || self->bookings[holder].started))
+    return;
+  uint32_t pair = state_asked(self, &self->orders[entry], number);
+  if (pair == 0 || self->asked[pair].end_ms == 0) return; /* never booked here */
+  if (holder == 0 && pd_pool_free(&self->free_bookings) == 0) return;
+  struct booking as = {.start_ms = self->asked[pair].start_ms,
+                       .end_ms = self->asked[pair].end_ms,
+                       .volunteer = number,
+                       .started = 1};
+  rebook(self, out, entry, fact->slot, &as);
 }
 
 static uint32_t first_not_started(const struct matching *self, uint32_t number) {

@@ -369,7 +369,8 @@ static void on_slot_filled(struct notification *self, const struct pd_event *eve
   overtake_offer(self, filled->offer);
   if (at == 0 && filled->order <= self->facts->last_order) {
     /* The order was closed while matching filled the slot. */
-    tell_withdrawn(self, event, filled->order, filled->offer, PD_ID(filled->volunteer));
+    if (filled->offer != 0)
+      tell_withdrawn(self, event, filled->order, filled->offer, PD_ID(filled->volunteer));
     return;
   }
   struct notification_message message = draft(self, event, 0, PD_TEMPLATE_BOOKED, at);
@@ -379,7 +380,7 @@ static void on_slot_filled(struct notification *self, const struct pd_event *eve
   message.slot = filled->slot;
   message.start_ms = filled->start_ms;
   message.end_ms = filled->end_ms;
-  say(self, &message, at);
+  if (!filled->started) say(self, &message, at); /* who has begun need not be told */
   if (at == 0) return;
   booking_set(self, &self->orders[at], filled);
   message.template = PD_TEMPLATE_HELP_FOUND;

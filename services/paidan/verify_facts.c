@@ -173,7 +173,7 @@ static void slot_filled(struct verify_facts *facts, const struct pd_event *event
   struct pd_id id = PD_ID(body->volunteer);
   uint32_t person = ids_take(&facts->ids, &id);
   struct order *order = order_of(facts, body->order);
-  offer_ended(facts, event, body->offer, body->order);
+  if (body->offer != 0) offer_ended(facts, event, body->offer, body->order);
   if (body->slot == 0 || body->slot > SLOTS_MAX) {
     fault(facts, event, "P4: a slot that no order can have");
     return;

@@ -235,6 +235,7 @@ static void on_slot_filled(struct scheduling *self, const struct pd_slot_filled 
   booking->filled_ms = now_ms;
   booking->start_ms = bounded_ms(body->start_ms);
   booking->end_ms = bounded_ms(body->end_ms);
+  booking->started = body->started != 0;
   set_booking_timer(self, booking);
 }
 

@@ -223,6 +223,13 @@ const struct pd_slot_filled *expect_filled(uint64_t order, uint32_t slot, uint64
   return said;
 }
 
+const struct pd_slot_filled *expect_kept(uint64_t order, uint32_t slot, uint64_t person) {
+  const struct pd_slot_filled *said = core_expect(&h, PD_EVENT_SLOT_FILLED)->slot_filled;
+  cr_assert(said->order == order && said->slot == slot && said->offer == 0);
+  same_person(&said->volunteer, person);
+  return said;
+}
+
 void expect_reopened(uint64_t order, uint32_t slot, uint64_t person, enum pd_reason reason) {
   const struct pd_slot_reopened *said = core_expect(&h, PD_EVENT_SLOT_REOPENED)->slot_reopened;
   cr_assert(said->order == order && said->slot == slot && said->reason == reason);

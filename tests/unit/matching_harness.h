@@ -77,6 +77,8 @@ const struct pd_wave_opened *expect_wave(uint64_t order, uint32_t wave, uint32_t
 const struct pd_offer_made *expect_offer(uint64_t order, uint64_t person);
 void expect_closed(uint64_t order, uint64_t person, enum pd_reason reason);
 const struct pd_slot_filled *expect_filled(uint64_t order, uint32_t slot, uint64_t person);
+/* A booking without an offer. */
+const struct pd_slot_filled *expect_kept(uint64_t order, uint32_t slot, uint64_t person);
 void expect_reopened(uint64_t order, uint32_t slot, uint64_t person, enum pd_reason reason);
 void expect_staffed(uint64_t order);
 const struct pd_order_unmatched *expect_unmatched(uint64_t order, uint32_t wave);

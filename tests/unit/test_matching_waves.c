@@ -202,6 +202,85 @@ Test(matching_waves, does_not_reopen_a_service_that_has_begun) {
   expect_silence();
 }
 
+Test(matching_waves, books_again_who_had_started_before_the_no_show_was_heard) {
+  given_first_wave(5);
+  when_answered(7, 1, true);
+  core_skip(&h);
+  at_minute(HOURS(8) + 30);
+  when_no_show(7, 1, 1);
+  expect_reopened(7, 1, 1, PD_REASON_NO_SHOW);
+  expect_wave(7, 2, 2);
+  core_skip(&h);
+  when_started(7, 1, 1);
+  const struct pd_slot_filled *said = expect_kept(7, 1, 1);
+  cr_assert(said->started && said->start_ms == AT(HOURS(8)));
+  expect_closed(7, 4, PD_REASON_FILLED);
+  expect_closed(7, 5, PD_REASON_FILLED);
+  expect_staffed(7);
+  when_no_show(7, 1, 1);
+  expect_silence();
+}
+
+Test(matching_waves, who_was_booked_meanwhile_moves_to_a_free_slot) {
+  given_street(5);
+  when_placed(7, (struct an_order){.need = 2});
+  when_answered(7, 1, true);
+  at_minute(HOURS(8) + 30);
+  when_no_show(7, 1, 1);
+  when_answered(7, 2, true);
+  core_skip(&h);
+  when_started(7, 1, 1);
+  expect_reopened(7, 1, 2, PD_REASON_FILLED);
+  expect_kept(7, 1, 1);
+  cr_assert(!expect_kept(7, 2, 2)->started);
+  core_skip(&h);
+  when_no_show(7, 2, 2);
+  expect_reopened(7, 2, 2, PD_REASON_NO_SHOW);
+}
+
+Test(matching_waves, who_was_booked_meanwhile_is_let_go_when_no_slot_is_free) {
+  given_street(5);
+  when_placed(7, (struct an_order){.need = 2});
+  when_answered(7, 1, true);
+  at_minute(HOURS(8) + 30);
+  when_no_show(7, 1, 1);
+  when_answered(7, 2, true);
+  when_answered(7, 3, true);
+  core_skip(&h);
+  when_started(7, 1, 1);
+  expect_reopened(7, 1, 2, PD_REASON_FILLED);
+  expect_kept(7, 1, 1);
+  expect_staffed(7);
+  expect_silence();
+}
+
+Test(matching_waves, who_has_started_is_let_go_elsewhere) {
+  given_street(5);
+  when_placed(7, (struct an_order){0});
+  when_placed(8, (struct an_order){.start_min = HOURS(8) + 15});
+  when_answered(7, 1, true);
+  at_minute(HOURS(8) + 30);
+  when_no_show(7, 1, 1);
+  when_answered(8, 1, true);
+  when_started(7, 1, 1);
+  core_skip(&h);
+  when_no_show(8, 1, 1);
+  expect_silence();
+}
+
+Test(matching_waves, a_start_by_who_was_never_booked_changes_nothing) {
+  given_first_wave(5);
+  when_started(7, 1, 2);
+  when_started(7, 1, 99);
+  when_started(7, 2, 1);
+  when_answered(7, 1, true);
+  core_skip(&h);
+  when_started(7, 1, 2);
+  expect_silence();
+  when_no_show(7, 1, 1);
+  expect_reopened(7, 1, 1, PD_REASON_NO_SHOW);
+}
+
 Test(matching_waves, reopens_only_what_that_volunteer_holds) {
   given_first_wave(5);
   when_answered(7, 1, true);
