@@ -1,0 +1,485 @@
+/* The matcher's promises, from its own view of the logs: who may be invited (every hard rule, again
+ * and naively), offers that end once, slots that are won once, nobody in two places at once (P4).
+ */
+#include "tests/sim/sim_view.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MINUTE INT64_C(60000)
+#define LEAD (15 * MINUTE)
+
+struct judge {
+  struct view view;
+  uint64_t order; /* that the latest input was about */
+  uint64_t offer;
+  uint32_t person; /* index plus 1 */
+  uint32_t moved;  /* index plus 1 of who made room in this turn */
+  uint32_t open_orders, open_offers;
+  bool strict; /* the clock was never set, so waves follow at once */
+};
+
+#define FAIL_UNLESS(judge, holds, event, ...)                                      \
+  do {                                                                             \
+    if (!(holds)) {                                                                \
+      char text[200];                                                              \
+      snprintf(text, sizeof text, __VA_ARGS__);                                    \
+      sim_fail((judge)->view.sim, "%s (%s %llu)", text, pd_log_name((event)->log), \
+               (unsigned long long)(event)->seq);                                  \
+    }                                                                              \
+  } while (0)
+
+/* ---- the rules ---- */
+
+static double metres(const struct view_order *order, const struct view_person *person) {
+  const double degree = 3.14159265358979323846 / 180;
+  double a = sin((order->lat - person->lat) * degree / 2);
+  double b = sin((order->lon - person->lon) * degree / 2);
+  double h = a * a + cos(order->lat * degree) * cos(person->lat * degree) * b * b;
+  return 2 * 6371008.8 * asin(sqrt(h));
+}
+
+static bool has_hours(const struct view_person *person, int64_t start_ms, int64_t end_ms) {
+  for (int64_t hour = view_hour(start_ms); hour <= view_hour(end_ms - 1); hour++)
+    if ((person->days[hour / 24 % 7] >> hour % 24 & 1) == 0) return false;
+  return true;
+}
+
+/* Walks every slot of every order: does this person hold one at that time? */
+static const struct view_slot *busy(const struct view *view, uint32_t person, int64_t start_ms,
+                                    int64_t end_ms) {
+  for (uint64_t i = 1; i <= view->order_count; i++) {
+    const struct view_order *order = &view->orders[i];
+    if (order->number == 0 || order->closed) continue;
+    for (uint32_t s = 1; s <= order->need; s++) {
+      const struct view_slot *slot = &order->slots[s];
+      if (slot->holder == person + 1 && slot->start_ms < end_ms && start_ms < slot->end_ms)
+        return slot;
+    }
+  }
+  return NULL;
+}
+
+static uint32_t booked_in_week(const struct view *view, uint32_t person, int64_t start_ms) {
+  uint32_t count = 0;
+  for (uint64_t i = 1; i <= view->order_count; i++) {
+    const struct view_order *order = &view->orders[i];
+    if (order->number == 0 || order->closed) continue;
+    for (uint32_t s = 1; s <= order->need; s++)
+      count += order->slots[s].holder == person + 1 &&
+               view_hour(order->slots[s].start_ms) / 168 == view_hour(start_ms) / 168;
+  }
+  return count;
+}
+
+static bool was_asked(const struct judge *judge, uint64_t order, uint32_t person) {
+  for (uint64_t i = 1; i <= judge->view.offer_count; i++)
+    if (judge->view.offers[i].order == order && judge->view.offers[i].person == person) return true;
+  return false;
+}
+
+/* Why this person may not be invited to this order, apart from time; NULL: no reason. */
+static const char *objection(const struct judge *judge, const struct view_order *order,
+                             uint32_t index) {
+  const struct view_person *person = &judge->view.persons[index];
+  if (!person->volunteer || person->paused || person->exited) return "not active";
+  if (order->requester == index) return "own order";
+  if (was_asked(judge, order->number, index)) return "asked before";
+  if ((order->skills & ~person->skills) != 0) return "lacks a skill";
+  if (metres(order, person) > person->radius_m + 0.01) return "too far";
+  bool adults = order->urgency == PD_URGENCY_EMERGENCY || order->kind == PD_ORDER_KIND_EMERGENCY ||
+                (order->skills >> PD_SKILL_RESCUE & 1) != 0;
+  if (adults && person->age == PD_AGE_BAND_14_17) return "a minor";
+  if (order->sensitive && !person->vetted) return "not vetted";
+  if (person->open_offers >= judge->view.sim->limits.offers_each) return "too many offers";
+  return NULL;
+}
+
+static const char *objection_to_time(const struct judge *judge, const struct view_order *order,
+                                     uint32_t index, int64_t start_ms, int64_t end_ms) {
+  const struct view_person *person = &judge->view.persons[index];
+  bool always = order->urgency == PD_URGENCY_EMERGENCY && person->on_call;
+  if (!always && !has_hours(person, start_ms, end_ms)) return "not in these hours";
+  if (busy(&judge->view, index, start_ms, end_ms) != NULL) return "booked elsewhere";
+  if (booked_in_week(&judge->view, index, start_ms) >= person->per_week) return "week is full";
+  return NULL;
+}
+
+/* ---- offers ---- */
+
+static void on_wave(struct judge *judge, const struct pd_event *event) {
+  static const int64_t ttl[5] = {60, 60, 30, 15, 15};
+  const struct pd_wave_opened *body = event->wave_opened;
+  struct view_order *order = view_order(&judge->view, body->order);
+  FAIL_UNLESS(judge, order != NULL && !order->stopped && !order->closed, event,
+              "a wave for an order that is over");
+  FAIL_UNLESS(judge, body->wave == order->wave + 1 && order->open_offers == 0, event,
+              "wave %u after wave %u", body->wave, order->wave);
+  int64_t ends = event->time_ms + ttl[order->urgency] * MINUTE;
+  if (ends > view_latest(order)) ends = view_latest(order);
+  FAIL_UNLESS(judge, body->expires_at_ms == ends, event, "a wave ends at another time");
+  uint32_t free = view_free_slots(order), people = body->offers;
+  FAIL_UNLESS(judge, body->offers >= 1 && body->offers <= 3 * free && body->offers <= 64, event,
+              "%u offers for %u slots", body->offers, free);
+  for (size_t i = 0; i < body->n_excluded; i++) people += body->excluded[i]->count;
+  FAIL_UNLESS(judge, people == body->considered, event, "%u of %u considered people are told of",
+              people, body->considered);
+  order->wave = body->wave;
+  order->wave_left = body->offers;
+  order->wave_ends_ms = body->expires_at_ms;
+  order->last_distance = 0;
+  order->tried = true;
+}
+
+static void check_offer(struct judge *judge, const struct pd_event *event,
+                        const struct view_order *order, uint32_t person) {
+  const struct pd_offer_made *body = event->offer_made;
+  const char *why = objection(judge, order, person);
+  FAIL_UNLESS(judge, why == NULL, event, "rules: invited, but %s", why);
+  why = objection_to_time(judge, order, person, body->start_ms, body->end_ms);
+  FAIL_UNLESS(judge, why == NULL, event, "rules: invited, but %s", why);
+  bool time = body->start_ms >= order->from_ms && body->start_ms >= event->time_ms + LEAD &&
+              body->end_ms == body->start_ms + order->minutes * MINUTE &&
+              body->end_ms <= order->to_ms;
+  FAIL_UNLESS(judge, time, event, "rules: a time outside the window");
+  double distance = metres(order, &judge->view.persons[person]);
+  FAIL_UNLESS(judge, fabs(body->distance_m - distance) < 1.01, event, "rules: %u m for %g m",
+              body->distance_m, distance);
+  FAIL_UNLESS(judge, body->distance_m >= order->last_distance, event,
+              "rules: the nearer come first");
+}
+
+static void on_offer(struct judge *judge, const struct pd_event *event) {
+  const struct pd_offer_made *body = event->offer_made;
+  struct view *view = &judge->view;
+  struct view_order *order = view_order(view, body->order);
+  uint32_t person = view_person(view, body->volunteer);
+  FAIL_UNLESS(judge, order != NULL && order->wave_left > 0 && body->wave == order->wave, event,
+              "an offer outside its wave");
+  FAIL_UNLESS(
+      judge,
+      body->offer >= 1 && body->offer <= view->offer_count && view->offers[body->offer].order == 0,
+      event, "offer %llu was made before", (unsigned long long)body->offer);
+  FAIL_UNLESS(judge, body->expires_at_ms == order->wave_ends_ms, event, "it expires elsewhen");
+  check_offer(judge, event, order, person);
+  view->offers[body->offer] = (struct view_offer){.order = body->order,
+                                                  .person = person,
+                                                  .open = true,
+                                                  .start_ms = body->start_ms,
+                                                  .end_ms = body->end_ms};
+  order->wave_left--;
+  order->open_offers++;
+  order->last_distance = body->distance_m;
+  view->persons[person].open_offers++;
+  FAIL_UNLESS(judge, ++judge->open_offers <= view->sim->limits.offers, event,
+              "limits: more open offers than the shard holds");
+}
+
+/* The offer that ends here; it must be open. */
+static struct view_offer *end_offer(struct judge *judge, const struct pd_event *event,
+                                    uint64_t number, uint64_t of, ProtobufCBinaryData person) {
+  struct view *view = &judge->view;
+  struct view_offer *offer = &view->offers[number <= view->offer_count ? number : 0];
+  FAIL_UNLESS(judge, offer->open, event, "offer %llu ends, but is not open",
+              (unsigned long long)number);
+  FAIL_UNLESS(judge, offer->order == of && offer->person == view_person(view, person), event,
+              "offer %llu is another's", (unsigned long long)number);
+  struct view_order *order = &view->orders[offer->order];
+  offer->open = false;
+  order->open_offers--;
+  judge->open_offers--;
+  view->persons[offer->person].open_offers--;
+  if (order->open_offers == 0) order->tried = false;
+  return offer;
+}
+
+static bool is_reason(const struct judge *judge, const struct view_offer *offer,
+                      enum pd_reason reason, int64_t now_ms) {
+  const struct view_order *order = &judge->view.orders[offer->order];
+  const struct view_person *person = &judge->view.persons[offer->person];
+  bool yes = offer->answered > 0, begun = offer->start_ms < now_ms;
+  bool taken = busy(&judge->view, offer->person, offer->start_ms, offer->end_ms) != NULL || begun;
+  bool full = booked_in_week(&judge->view, offer->person, offer->start_ms) >= person->per_week;
+  if (reason == PD_REASON_DECLINED) return offer->answered < 0;
+  if (offer->answered < 0) return false;
+  if (reason == PD_REASON_SILENT) return order->due_ms >= order->wave_ends_ms && !yes;
+  if (reason == PD_REASON_FILLED) return view_free_slots(order) == 0;
+  if (reason == PD_REASON_ORDER_ENDED) return order->stopped;
+  if (reason == PD_REASON_INACTIVE) return person->paused || person->exited;
+  if (reason == PD_REASON_OVERLAP) return yes && (taken || person->ever_booked);
+  if (reason == PD_REASON_CAPACITY) return yes && (full || begun || person->ever_booked);
+  if (reason == PD_REASON_HOURS) return yes && begun;
+  return reason == PD_REASON_FULL && yes;
+}
+
+static void on_offer_closed(struct judge *judge, const struct pd_event *event) {
+  const struct pd_offer_closed *body = event->offer_closed;
+  const struct view_offer *offer =
+      end_offer(judge, event, body->offer, body->order, body->volunteer);
+  FAIL_UNLESS(judge, is_reason(judge, offer, body->reason, event->time_ms), event,
+              "offer %llu ended with reason %d, which is not so", (unsigned long long)body->offer,
+              (int)body->reason);
+}
+
+/* Nobody can be invited?  Then nobody may be whom every rule lets through at the earliest time. */
+static void check_unmatched(struct judge *judge, const struct pd_event *event,
+                            const struct view_order *order) {
+  int64_t start = event->time_ms + LEAD > order->from_ms ? event->time_ms + LEAD : order->from_ms;
+  if (start > view_latest(order)) return;
+  for (uint32_t i = 0; i < judge->view.person_count; i++) {
+    if (judge->view.persons[i].ever_booked || objection(judge, order, i) != NULL) continue;
+    const char *why = objection_to_time(judge, order, i, start, start + order->minutes * MINUTE);
+    FAIL_UNLESS(judge, why != NULL, event, "rules: unmatched, but person %u could be invited", i);
+  }
+}
+
+static void on_unmatched(struct judge *judge, const struct pd_event *event) {
+  const struct pd_order_unmatched *body = event->order_unmatched;
+  struct view_order *order = view_order(&judge->view, body->order);
+  FAIL_UNLESS(judge, order != NULL && !order->stopped && order->open_offers == 0, event,
+              "unmatched, but over or invited");
+  uint32_t people = 0;
+  bool full = false;
+  for (size_t i = 0; i < body->n_excluded; i++) {
+    people += body->excluded[i]->count;
+    full = full || body->excluded[i]->reason == PD_REASON_FULL;
+  }
+  FAIL_UNLESS(judge, people == body->considered && body->wave == order->wave + 1, event,
+              "unmatched: %u of %u told of", people, body->considered);
+  order->tried = true;
+  if (!full) check_unmatched(judge, event, order);
+}
+
+/* ---- bookings ---- */
+
+static struct view_slot *slot_of(struct judge *judge, const struct pd_event *event, uint64_t number,
+                                 uint32_t slot) {
+  struct view_order *order = view_order(&judge->view, number);
+  bool known = order != NULL && !order->closed && slot >= 1 && slot <= order->need;
+  FAIL_UNLESS(judge, known, event, "P4 a slot of an order that is over, or no slot");
+  return &order->slots[slot];
+}
+
+/* By an offer that was accepted in time. */
+static void check_won(struct judge *judge, const struct pd_event *event,
+                      const struct view_order *order, uint32_t person) {
+  const struct pd_slot_filled *body = event->slot_filled;
+  const struct view_offer *offer =
+      end_offer(judge, event, body->offer, body->order, body->volunteer);
+  FAIL_UNLESS(judge, offer->answered > 0, event, "P4 booked without a yes");
+  FAIL_UNLESS(judge, !order->stopped, event, "P4 booked after the order's end");
+  const struct view_person *who = &judge->view.persons[person];
+  FAIL_UNLESS(judge, !who->paused && !who->exited, event, "P4 booked, but not active");
+  bool as_offered = body->start_ms == offer->start_ms && body->end_ms == offer->end_ms;
+  bool later = offer->start_ms < event->time_ms && body->start_ms >= event->time_ms;
+  FAIL_UNLESS(judge, as_offered || later, event, "P4 booked for another time");
+  FAIL_UNLESS(judge, booked_in_week(&judge->view, person, body->start_ms) < who->per_week, event,
+              "P4 booked in a week that is full");
+  for (uint32_t slot = 1; slot < body->slot; slot++)
+    FAIL_UNLESS(judge, order->slots[slot].holder != 0, event, "P4 slot %u was free", slot);
+}
+
+/* Without an offer: who has started keeps the slot, who made room for that moves. */
+static void check_kept(struct judge *judge, const struct pd_event *event,
+                       const struct view_slot *slot, uint32_t person) {
+  const struct pd_slot_filled *body = event->slot_filled;
+  bool moved = judge->moved == person + 1 && !body->started;
+  bool kept = slot->claimed == person + 1 && body->started;
+  FAIL_UNLESS(judge, moved || kept, event, "P4 booked without an offer");
+  if (moved) judge->moved = 0;
+}
+
+static void on_filled(struct judge *judge, const struct pd_event *event) {
+  const struct pd_slot_filled *body = event->slot_filled;
+  struct view_slot *slot = slot_of(judge, event, body->order, body->slot);
+  struct view_order *order = view_order(&judge->view, body->order);
+  uint32_t person = view_person(&judge->view, body->volunteer);
+  FAIL_UNLESS(judge, slot->holder == 0, event, "P4 slot %u is won twice", body->slot);
+  if (body->offer != 0)
+    check_won(judge, event, order, person);
+  else
+    check_kept(judge, event, slot, person);
+  const struct view_slot *other = busy(&judge->view, person, body->start_ms, body->end_ms);
+  bool begun = other != NULL && other->started && body->started;
+  FAIL_UNLESS(judge, other == NULL || begun, event, "P4 a volunteer in two places at once");
+  bool time = body->start_ms >= order->from_ms && body->end_ms <= order->to_ms &&
+              body->end_ms - body->start_ms == order->minutes * MINUTE;
+  FAIL_UNLESS(judge, time, event, "P4 booked outside the window");
+  *slot = (struct view_slot){.holder = person + 1,
+                             .started = body->started != 0,
+                             .claimed = slot->claimed,
+                             .start_ms = body->start_ms,
+                             .end_ms = body->end_ms};
+  judge->view.persons[person].ever_booked = true;
+  if (view_free_slots(order) == 0) order->tried = true;
+}
+
+/* Has this person started somewhere where somebody else, or nobody, is booked? */
+static bool has_claim(const struct view *view, uint32_t person) {
+  for (uint64_t i = 1; i <= view->order_count; i++)
+    for (uint32_t s = 1; s <= view->orders[i].need; s++)
+      if (view->orders[i].slots[s].claimed == person + 1 && !view->orders[i].slots[s].started)
+        return true;
+  return false;
+}
+
+static void on_reopened(struct judge *judge, const struct pd_event *event) {
+  const struct pd_slot_reopened *body = event->slot_reopened;
+  struct view_slot *slot = slot_of(judge, event, body->order, body->slot);
+  uint32_t person = view_person(&judge->view, body->volunteer);
+  FAIL_UNLESS(judge, slot->holder == person + 1, event, "P4 reopened, but another's");
+  FAIL_UNLESS(judge, !slot->started, event, "P4 reopened after the start");
+  bool inactive = body->reason == PD_REASON_INACTIVE && judge->view.persons[person].exited;
+  bool replaced = body->reason == PD_REASON_FILLED && slot->claimed != 0;
+  bool elsewhere = body->reason == PD_REASON_OVERLAP && has_claim(&judge->view, person);
+  FAIL_UNLESS(judge, slot->must_reopen || inactive || replaced || elsewhere, event,
+              "P4 reopened without a reason");
+  if (replaced) judge->moved = person + 1;
+  *slot = (struct view_slot){.claimed = slot->claimed};
+  struct view_order *order = view_order(&judge->view, body->order);
+  order->tried = order->open_offers > 0;
+}
+
+static void on_staffed(struct judge *judge, const struct pd_event *event) {
+  const struct view_order *order = view_order(&judge->view, event->order_staffed->order);
+  FAIL_UNLESS(judge, order != NULL && view_free_slots(order) == 0, event,
+              "staffed, but a slot is free");
+}
+
+/* ---- inputs ---- */
+
+/* A booking is over by this fact, unless somebody has started. */
+static void must_reopen(struct judge *judge, uint64_t number, uint32_t slot,
+                        ProtobufCBinaryData person) {
+  struct view_order *order = view_order(&judge->view, number);
+  if (order == NULL || order->closed || slot < 1 || slot > order->need) return;
+  struct view_slot *at = &order->slots[slot];
+  if (at->holder == view_person(&judge->view, person) + 1 && !at->started) at->must_reopen = true;
+}
+
+static void on_answer(struct judge *judge, const struct pd_event *event) {
+  const struct pd_offer_answered *body = event->offer_answered;
+  struct view_offer *offer = &judge->view.offers[body->offer];
+  judge->offer = body->offer;
+  if (offer->open) offer->answered = body->accept ? 1 : -1;
+}
+
+static void on_started(struct judge *judge, const struct pd_event *event) {
+  const struct pd_service_started *body = event->service_started;
+  struct view_order *order = view_order(&judge->view, body->order);
+  uint32_t person = view_person(&judge->view, body->volunteer) + 1;
+  FAIL_UNLESS(judge, order != NULL, event, "started in an order that is not there");
+  struct view_slot *slot = &order->slots[body->slot];
+  slot->claimed = person;
+  if (slot->holder == person) slot->started = true;
+}
+
+static void on_order_over(struct judge *judge, uint64_t number, bool closed) {
+  struct view_order *order = view_order(&judge->view, number);
+  judge->order = number;
+  if (order == NULL) return;
+  order->stopped = true;
+  if (closed && !order->closed) judge->open_orders--;
+  order->closed = order->closed || closed;
+}
+
+static void on_input(struct judge *judge, const struct pd_event *event) {
+  judge->order = judge->offer = 0;
+  judge->person = 0;
+  view_registry(&judge->view, event);
+  if (event->body_case == PD_EVENT_VOLUNTEER_PAUSED)
+    judge->person = 1 + view_person(&judge->view, event->volunteer_paused->person);
+  if (event->body_case == PD_EVENT_PERSON_ERASED)
+    judge->person = 1 + view_person(&judge->view, event->person_erased->person);
+  if (event->body_case == PD_EVENT_ORDER_PLACED) {
+    judge->order = event->order_placed->order;
+    FAIL_UNLESS(judge, ++judge->open_orders <= judge->view.sim->limits.orders, event,
+                "limits: more orders than the shard holds");
+  }
+  if (event->body_case == PD_EVENT_OFFER_ANSWERED) on_answer(judge, event);
+  if (event->body_case == PD_EVENT_SERVICE_STARTED) on_started(judge, event);
+  if (event->body_case == PD_EVENT_VOLUNTEER_WITHDREW)
+    must_reopen(judge, event->volunteer_withdrew->order, event->volunteer_withdrew->slot,
+                event->volunteer_withdrew->volunteer);
+  if (event->body_case == PD_EVENT_NO_SHOW_NOTED)
+    must_reopen(judge, event->no_show_noted->order, event->no_show_noted->slot,
+                event->no_show_noted->volunteer);
+  if (event->body_case == PD_EVENT_ORDER_CANCELLED)
+    on_order_over(judge, event->order_cancelled->order, false);
+  if (event->body_case == PD_EVENT_ORDER_SERVED)
+    on_order_over(judge, event->order_served->order, false);
+  if (event->body_case == PD_EVENT_ORDER_EXPIRED &&
+      event->order_expired->stage <= PD_ORDER_STAGE_SERVICE)
+    on_order_over(judge, event->order_expired->order, false);
+  if (event->body_case == PD_EVENT_ORDER_CLOSED)
+    on_order_over(judge, event->order_closed->order, true);
+  if (event->body_case == PD_EVENT_WAVE_DUE) {
+    struct view_order *order = view_order(&judge->view, event->wave_due->order);
+    if (order != NULL) order->due_ms = event->time_ms;
+    judge->order = event->wave_due->order;
+  }
+}
+
+/* ---- what must be so after each input was answered ---- */
+
+static void settle_order(const struct judge *judge, const struct pd_event *event,
+                         const struct view_order *order) {
+  FAIL_UNLESS(judge, !order->stopped || order->open_offers == 0, event,
+              "order %llu is over and has open offers", (unsigned long long)order->number);
+  FAIL_UNLESS(judge, order->wave_left == 0, event, "a wave lacks %u offers", order->wave_left);
+  if (order->closed) return;
+  for (uint32_t s = 1; s <= order->need; s++) {
+    const struct view_slot *slot = &order->slots[s];
+    FAIL_UNLESS(judge, !slot->must_reopen || slot->started, event,
+                "slot %u of order %llu was not reopened", s, (unsigned long long)order->number);
+    FAIL_UNLESS(judge, slot->claimed == 0 || slot->holder == slot->claimed, event,
+                "P4 slot %u of order %llu is served by another than it is booked for", s,
+                (unsigned long long)order->number);
+  }
+  bool time = judge->strict && judge->view.now_ms + 120 * MINUTE < view_latest(order);
+  FAIL_UNLESS(judge, order->stopped || order->tried || !time || view_free_slots(order) == 0, event,
+              "order %llu: nobody is invited", (unsigned long long)order->number);
+}
+
+static void settle(const struct judge *judge, const struct pd_event *event) {
+  for (uint64_t i = 1; i <= judge->view.order_count; i++)
+    if (judge->view.orders[i].number != 0 && !judge->view.orders[i].closed)
+      settle_order(judge, event, &judge->view.orders[i]);
+  const struct view_offer *offer = &judge->view.offers[judge->offer];
+  FAIL_UNLESS(judge, judge->offer == 0 || !offer->open, event,
+              "offer %llu was answered, and nothing came of it", (unsigned long long)judge->offer);
+  const struct view_order *order = view_order(&judge->view, judge->order);
+  if (order != NULL) settle_order(judge, event, order);
+  if (judge->person == 0) return;
+  FAIL_UNLESS(judge, judge->view.persons[judge->person - 1].open_offers == 0, event,
+              "somebody who left has open offers");
+}
+
+static void each(void *context, const struct pd_event *event) {
+  struct judge *judge = context;
+  if (event->log != PD_LOG_MATCHING) {
+    settle(judge, event);
+    on_input(judge, event);
+    return;
+  }
+  if (event->body_case == PD_EVENT_WAVE_OPENED) on_wave(judge, event);
+  if (event->body_case == PD_EVENT_OFFER_MADE) on_offer(judge, event);
+  if (event->body_case == PD_EVENT_OFFER_CLOSED) on_offer_closed(judge, event);
+  if (event->body_case == PD_EVENT_SLOT_FILLED) on_filled(judge, event);
+  if (event->body_case == PD_EVENT_SLOT_REOPENED) on_reopened(judge, event);
+  if (event->body_case == PD_EVENT_ORDER_STAFFED) on_staffed(judge, event);
+  if (event->body_case == PD_EVENT_ORDER_UNMATCHED) on_unmatched(judge, event);
+}
+
+void sim_check_matching(struct sim *sim, const struct sim_history *history) {
+  static struct judge judge;
+  memset(&judge, 0, sizeof judge);
+  view_init(&judge.view, history);
+  judge.strict = (sim->options.faults >> SIM_JUMP & 1) == 0;
+  sim_history_walk(history, PD_LOG_MATCHING, each, &judge);
+  for (uint64_t i = 1; i <= judge.view.offer_count; i++)
+    sim_expect(sim, judge.view.offers[i].order != 0 && !judge.view.offers[i].open,
+               "offer %llu never ended", (unsigned long long)i);
+  view_free(&judge.view);
+}

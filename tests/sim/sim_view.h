@@ -1,0 +1,86 @@
+/* sim_view - what the checkers share: the registry and the orders as plain arrays, filled from
+ * events, with no care for speed.  Written apart from the cores: nothing of theirs is used here.
+ */
+#ifndef TESTS_SIM_VIEW_H
+#define TESTS_SIM_VIEW_H
+
+#include "tests/sim/sim.h"
+
+#define VIEW_PERSONS 1024
+#define VIEW_SLOTS 65
+
+struct view_person {
+  struct pd_id id;
+  bool volunteer, resident, paused, exited, erased, ever_booked;
+  double lon, lat; /* of the cell's centre, degrees */
+  uint64_t skills;
+  uint32_t days[7];
+  uint32_t radius_m, per_week;
+  enum pd_age_band age;
+  bool vetted, on_call;
+  uint32_t open_offers;
+};
+
+struct view_slot {
+  uint32_t holder; /* index of a person, plus 1; 0: free */
+  bool started;
+  bool must_reopen;
+  uint32_t claimed; /* index plus 1 of who started here by intake's word */
+  int64_t start_ms, end_ms;
+};
+
+struct view_order {
+  uint64_t number; /* 0: not placed */
+  uint32_t requester;
+  double lon, lat;
+  uint64_t skills;
+  uint32_t need, minutes;
+  int64_t from_ms, to_ms;
+  enum pd_urgency urgency;
+  enum pd_order_kind kind;
+  bool sensitive;
+  bool stopped, closed, tried;
+  uint32_t wave, wave_left, open_offers, last_distance;
+  int64_t wave_ends_ms, due_ms;
+  struct view_slot slots[VIEW_SLOTS];
+};
+
+struct view_offer {
+  uint64_t order;
+  uint32_t person; /* index */
+  bool open;
+  int answered; /* 1: yes, -1: no */
+  int64_t start_ms, end_ms;
+};
+
+struct view {
+  struct sim *sim;
+  struct view_person persons[VIEW_PERSONS];
+  uint32_t person_count;
+  struct view_order *orders; /* by number */
+  uint64_t order_count;
+  struct view_offer *offers; /* by number */
+  uint64_t offer_count;
+  int64_t now_ms;
+};
+
+/* Room for every order and offer of the history. */
+void view_init(struct view *view, const struct sim_history *history);
+void view_free(struct view *view);
+
+/* Fold intake's facts about people and orders. */
+void view_registry(struct view *view, const struct pd_event *event);
+
+/* A person's index, fails if unknown; the order, NULL if it was not placed (as far as the view
+ * goes). */
+uint32_t view_person(const struct view *view, ProtobufCBinaryData id);
+struct view_order *view_order(const struct view *view, uint64_t number);
+
+/* Slots that nobody holds; the latest start. */
+uint32_t view_free_slots(const struct view_order *order);
+int64_t view_latest(const struct view_order *order);
+
+/* Hours since a Monday 0:00 long ago, local time. */
+int64_t view_hour(int64_t time_ms);
+
+#endif
