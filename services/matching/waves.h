@@ -27,8 +27,8 @@ void waves_reopen(struct matching *self, struct pd_outbox *out, uint64_t order, 
                   struct pd_id person, enum pd_reason reason);
 
 /* A helper began.  Who serves is intake's word: if the slot was reopened before this was heard, it
- * is booked for this volunteer again; who holds it moves to another free slot of the order, or is let
- * go (FILLED).  Other bookings of the volunteer at that time end (OVERLAP). */
+ * is booked for this volunteer again; who holds it moves to another free slot of the order, or is
+ * let go (FILLED).  Other bookings of the volunteer at that time end (OVERLAP). */
 void waves_started(struct matching *self, struct pd_outbox *out,
                    const struct pd_service_started *fact);
 

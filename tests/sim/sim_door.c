@@ -10,13 +10,9 @@
 #define RETRY_US (2 * SIM_SECOND)
 
 static const char *door_name(enum pd_role role) {
-  switch (role) {
-    case PD_ROLE_RESIDENT: return "resident";
-    case PD_ROLE_VOLUNTEER: return "volunteer";
-    case PD_ROLE_SITE: return "site";
-    case PD_ROLE_OPS: return "ops";
-  }
-  return "?";
+  if (role == PD_ROLE_RESIDENT) return "resident";
+  if (role == PD_ROLE_VOLUNTEER) return "volunteer";
+  return role == PD_ROLE_SITE ? "site" : "ops";
 }
 
 /* ---- clients ---- */
