@@ -14,6 +14,7 @@ struct bench {
   int (*run)(int argc, char **argv); /* argv[0] is the name; returns the exit code */
 };
 
+int bench_bus(int argc, char **argv);
 int bench_log(int argc, char **argv);
 int bench_loop(int argc, char **argv);
 int bench_scale(int argc, char **argv);

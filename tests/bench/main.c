@@ -1,6 +1,7 @@
 /* paidan-bench - what Paidan's parts cost, measured on this machine.  Run one at a time, on a quiet
  * machine. */
 #include "common/base/err.h"
+#include "common/io/seal.h"
 #include "tests/bench/bench.h"
 
 #include <stdio.h>
@@ -9,6 +10,8 @@
 #include <time.h>
 
 static const struct bench benches[] = {
+    {"bus", "--peers DIR [--messages N] [--rounds N]",
+     "Publisher to durable subscriber, beside the peers of a folder of harnesses.", bench_bus},
     {"log", "[--events N] [--size BYTES] [--rounds N]",
      "Durable events a second through one log, beside one XADD an event.", bench_log},
     {"loop", "[--rate N] [--seconds N] [--volunteers N]",
@@ -63,6 +66,7 @@ static int usage(FILE *to, int code) {
 }
 
 int main(int argc, char **argv) {
+  if (pd_seal_init() != PD_OK) return PD_EXIT_FAULT; /* it also picks the fastest hash */
   if (argc < 2) return usage(stderr, PD_EXIT_USAGE);
   if (strcmp(argv[1], "--help") == 0) return usage(stdout, PD_EXIT_OK);
   for (size_t i = 0; i < sizeof benches / sizeof benches[0]; i++)
