@@ -32,7 +32,9 @@ struct pd_metrics *pd_shell_metrics(struct pd_shell *shell) {
   return shell->metrics;
 }
 const struct pd_common_config *pd_shell_config(struct pd_shell *shell) { return shell->common; }
-bool pd_shell_leading(const struct pd_shell *shell) { return shell->phase == PD_PHASE_LIVE; }
+bool pd_shell_leading(const struct pd_shell *shell) {
+  return shell->phase == PD_PHASE_LIVE && !shell->snapshot_due;
+}
 
 static void on_nothing(uv_timer_t *timer) { (void)timer; }
 

@@ -64,6 +64,7 @@ void pd_shell_save(struct pd_shell *shell, bool in_child) {
   pid_t child = in_child ? fork() : -1;
   if (child > 0) {
     shell->snapshot_pid = child;
+    pd_shell_wake(shell); /* feeding goes on */
     return;
   }
   if (child == 0) close(shell->lock); /* a restarted parent must not wait for us */

@@ -383,6 +383,7 @@ static void forget(struct door *door, const struct pd_id *person) {
 }
 
 static void forget_all(struct door *door) {
+  door->forget_due = false;
   struct pd_id person;
   uint32_t cursor = 0;
   while (intake_next_erased(pd_shell_turn(door->shell)->self, &cursor, &person))
@@ -413,7 +414,7 @@ static void on_vault(void *context, bool up, const char *why) {
   door->vault_up = up;
   pd_say(up ? PD_LEVEL_INFO : PD_LEVEL_WARN,
          pd_kv_text("msg", up ? "vault is up" : "vault is away"), pd_kv_text("why", why));
-  if (up && pd_shell_leading(door->shell)) forget_all(door);
+  door->forget_due = up;
 }
 
 enum pd_err door_open(struct pd_shell *shell, struct door **made) {
@@ -456,13 +457,14 @@ static void bind_all(struct door *door) {
 
 void door_lead(struct door *door) {
   door->erasures_count = 0;
-  if (door->vault_up) forget_all(door);
+  door->forget_due = true;
   pause_all(door, false);
 }
 
 void door_round(struct door *door) {
   if (pd_vault_hash_key(door->vault) == NULL) return;
   if (door->sockets[0].socket == NULL) bind_all(door);
+  if (door->forget_due && door->vault_up) forget_all(door);
   retry_waiting(door);
   if (door->paused && may_take(door)) pause_all(door, false);
 }

@@ -64,6 +64,7 @@ struct door {
   uint8_t *arena_memory;
   uint8_t *scratch; /* for hashing a body */
   bool vault_up;
+  bool forget_due;              /* the erased people's keys are to be destroyed once more */
   bool paused;
   struct pd_metric *commands, *malformed, *lost;
   struct {
