@@ -39,6 +39,7 @@ static inline uint32_t lens_look(const struct lens *lens, const struct grid_bloc
   __m256 north = _mm256_cvtepi32_ps(_mm256_sub_epi32(load(block->lat_e7), lens->lat_e7));
   __m256 east = _mm256_cvtepi32_ps(_mm256_sub_epi32(load(block->lon_e7), lens->lon_e7));
   __m256 factor = _mm256_fnmadd_ps(lens->lean, north, lens->east);
+  factor = _mm256_max_ps(factor, _mm256_setzero_ps());
   __m256 square = _mm256_fmadd_ps(_mm256_mul_ps(east, east), factor, _mm256_mul_ps(north, north));
   _mm256_storeu_ps(near, square);
   __m256 within = _mm256_cmp_ps(square, _mm256_set1_ps(limit), _CMP_LE_OQ);

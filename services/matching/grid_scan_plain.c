@@ -29,7 +29,8 @@ static inline uint32_t lens_look(const struct lens *lens, const struct grid_bloc
   for (uint32_t i = 0; i < GRID_LANES; i++) {
     float north = (float)(int32_t)((uint32_t)block->lat_e7[i] - (uint32_t)lens->lat_e7);
     float east = (float)(int32_t)((uint32_t)block->lon_e7[i] - (uint32_t)lens->lon_e7);
-    near[i] = north * north + (lens->east - lens->lean * north) * (east * east);
+    float factor = lens->east - lens->lean * north;
+    near[i] = north * north + (factor > 0 ? factor : 0) * (east * east);
     uint32_t has = (block->mask[i] & lens->need) == lens->need;
     lanes |= (has & (near[i] <= limit)) << i;
   }

@@ -122,7 +122,8 @@ static inline uint32_t grid_cell_at(const struct grid *grid, const struct grid_a
  *
  * "near" is the float that prunes: north^2 + (east - lean * north) * east^2 in square units, that
  * is four haversines but for the curvature within the radius and for rounding, both within the
- * margin. */
+ * margin. The factor in brackets is kept from being negative: what is far north or south is far,
+ * empty lanes too. */
 struct grid_seek {
   double cos1;      /* of the query's latitude */
   double hav_max;   /* of its radius */

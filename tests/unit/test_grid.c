@@ -7,6 +7,7 @@
 #include <criterion/new/assert.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The reference: every member, libm's haversine, sorted. */
 struct model {
@@ -184,4 +185,211 @@ Test(grid, answers_equal_brute_force_while_members_come_move_and_go) {
     }
     if (i % 1000 == 0) check_about(CITY_LAT, CITY_LON, 300000, 10);
   }
+}
+
+Test(grid, every_instruction_set_gives_the_same_answers) {
+  begin(20000, 5);
+  for (uint32_t i = 0; i < 20000; i++) put(i, somebody(CITY_LAT, CITY_LON, i % 4 ? 60000 : 1e6));
+  struct grid_hit answers[GRID_ISA_COUNT][GRID_K_MAX];
+  for (int i = 0; i < 3000; i++) {
+    struct grid_query q = question(CITY_LAT, CITY_LON, 200000);
+    uint32_t found[GRID_ISA_COUNT] = {0};
+    for (int isa = 0; isa < GRID_ISA_COUNT; isa++) {
+      if (!grid_use(&grid, (enum grid_isa)isa)) continue;
+      found[isa] = grid_nearest(&grid, &q, NULL, answers[isa]);
+      cr_assert_eq(found[isa], found[GRID_PLAIN]);
+      cr_assert_eq(memcmp(answers[isa], answers[GRID_PLAIN], sizeof(struct grid_hit) * found[isa]),
+                   0, "instruction set %d differs", isa);
+    }
+  }
+}
+
+Test(grid, members_at_one_place_come_in_the_order_of_their_numbers) {
+  begin(3000, 6);
+  for (uint32_t i = 3000; i-- > 0;)
+    put(i, (struct grid_member){CITY_LAT, CITY_LON, 1u << i % 7, GRID_ANYWHERE});
+  cr_assert_eq(grid_count(&grid), 3000);
+  check_about(CITY_LAT, CITY_LON, 20000, 100);
+  struct grid_query here = {CITY_LAT, CITY_LON, 0, 0, 100, 0};
+  cr_assert_eq(check(here), 3000);
+  (void)grid_check(&grid);
+  for (uint32_t i = 0; i < 3000; i += 2) take(i);
+  here.need = 4;
+  check(here);
+  (void)grid_check(&grid);
+}
+
+Test(grid, members_at_the_centres_of_cells_are_found_with_all_their_ties) {
+  begin(8000, 7); /* as the log tells places: 0.001 degree */
+  for (uint32_t i = 0; i < 8000; i++) {
+    struct grid_member as = somebody(CITY_LAT, CITY_LON, 100000);
+    as.lat_e7 = as.lat_e7 / 10000 * 10000 + 5000;
+    as.lon_e7 = as.lon_e7 / 10000 * 10000 + 5000;
+    put(i, as);
+  }
+  for (int i = 0; i < 500; i++) {
+    struct grid_query q = question(CITY_LAT, CITY_LON, 100000);
+    q.lat_e7 = q.lat_e7 / 10000 * 10000 + 5000;
+    q.lon_e7 = q.lon_e7 / 10000 * 10000 + 5000;
+    check(q);
+  }
+}
+
+Test(grid, answers_hold_at_the_antimeridian_the_poles_and_the_ends_of_the_range) {
+  static const int32_t places[][2] = {
+      {-176000000, 1799990000},
+      {650000000, -1799990000},
+      {899990000, 100000000},
+      {-899990000, -1700000000},
+      {900000000, 1800000000},
+      {-900000000, -1800000000},
+      {0, 0},
+      {10000, 1800000000},
+  };
+  for (size_t p = 0; p < sizeof places / sizeof *places; p++) {
+    begin(1500, 8 + p);
+    for (uint32_t i = 0; i < 1500; i++) {
+      struct grid_member as = somebody(places[p][0], places[p][1], 300000);
+      if (i % 3 == 0) as.lon_e7 = -as.lon_e7; /* the other side, and the far side of the earth */
+      put(i, as);
+    }
+    check_about(places[p][0], places[p][1], 400000, 60);
+    check_about(places[p][0], -places[p][1], 400000, 60);
+    (void)grid_check(&grid);
+  }
+}
+
+Test(grid, a_place_beyond_the_range_is_taken_to_its_end) {
+  begin(4, 20);
+  struct grid_member as = {INT32_MAX, INT32_MIN, 1, 5};
+  grid_set(&grid, 3, &as);
+  struct grid_member is = grid_get(&grid, 3);
+  cr_assert_eq(is.lat_e7, 900000000);
+  cr_assert_eq(is.lon_e7, -1800000000);
+  cr_assert_eq(is.mask, 1);
+  cr_assert_eq(is.radius_m, 5);
+  struct grid_query q = {INT32_MAX, INT32_MIN, 1, 0, 8, GRID_OWN_RADIUS};
+  struct grid_hit hits[8];
+  cr_assert_eq(grid_nearest(&grid, &q, NULL, hits), 1);
+  cr_assert_eq(hits[0].member, 3);
+}
+
+Test(grid, the_index_follows_a_population_that_moves_across_the_earth) {
+  static const int32_t places[][2] = {{CITY_LAT, CITY_LON},
+                                      {-338600000, 1512000000},
+                                      {CITY_LAT, CITY_LON},
+                                      {643000000, -218000000}};
+  begin(2000, 21);
+  for (uint32_t i = 0; i < 2000; i++) put(i, somebody(places[0][0], places[0][1], 200000));
+  for (size_t p = 1; p < 4; p++) {
+    for (uint32_t i = 0; i < 2000; i++) {
+      struct grid_member as = somebody(places[p][0], places[p][1], 200000);
+      grid_move(&grid, i, as.lat_e7, as.lon_e7);
+      model.members[i].lat_e7 = as.lat_e7;
+      model.members[i].lon_e7 = as.lon_e7;
+      if (i % 200 == 0) {
+        check_about(places[p][0], places[p][1], 400000, 4);
+        check_about(places[p - 1][0], places[p - 1][1], 400000, 4);
+      }
+    }
+    (void)grid_check(&grid);
+  }
+}
+
+Test(grid, answers_equal_brute_force_after_two_million_moves) {
+  begin(20000, 22);
+  for (uint32_t i = 0; i < 20000; i++) put(i, somebody(CITY_LAT, CITY_LON, 300000));
+  for (uint32_t i = 0; i < 2000000; i++) {
+    uint32_t member = (uint32_t)pd_rng_below(&rng, 20000);
+    struct grid_member *as = &model.members[member];
+    bool far = pd_rng_below(&rng, 10) == 0;
+    as->lat_e7 = near_lat(far ? CITY_LAT : as->lat_e7, far ? 300000 : 10000);
+    as->lon_e7 = near_lon(far ? CITY_LON : as->lon_e7, far ? 300000 : 10000);
+    grid_move(&grid, member, as->lat_e7, as->lon_e7);
+    if (i % 400000 == 0) (void)grid_check(&grid);
+  }
+  (void)grid_check(&grid);
+  cr_assert_gt(check_about(CITY_LAT, CITY_LON, 400000, 300), 1000);
+}
+
+Test(grid, everybody_into_one_block_and_out_again_stays_within_the_tables) {
+  begin(30000, 23);
+  for (int round = 0; round < 3; round++) {
+    for (uint32_t i = 0; i < 30000; i++) put(i, somebody(CITY_LAT, CITY_LON, 500000));
+    (void)grid_check(&grid);
+    for (uint32_t i = 0; i < 30000; i++) put(i, somebody(CITY_LAT, CITY_LON, 300));
+    (void)grid_check(&grid);
+    check_about(CITY_LAT, CITY_LON, 400, 20);
+    for (uint32_t i = 0; i < 30000; i++)
+      if (i % 10) take(i);
+    (void)grid_check(&grid);
+    check_about(CITY_LAT, CITY_LON, 400, 20);
+  }
+}
+
+Test(grid, a_million_at_one_place_answer_in_bounded_time) {
+  begin(1000000, 24);
+  struct grid_hit hits[GRID_K_MAX];
+  struct grid_member as = {CITY_LAT, CITY_LON, 1, GRID_ANYWHERE};
+  for (uint32_t i = 0; i < 1000000; i++) grid_set(&grid, i, &as);
+  struct grid_query q = {CITY_LAT, CITY_LON + 100, 0, 1200, GRID_K_MAX, 0};
+  cr_assert_eq(grid_nearest(&grid, &q, NULL, hits), GRID_K_MAX);
+  for (uint32_t i = 0; i < GRID_K_MAX; i++) cr_assert_eq(hits[i].member, i);
+  q.need = 2;
+  cr_assert_eq(grid_nearest(&grid, &q, NULL, hits), 0);
+  (void)grid_check(&grid);
+}
+
+Test(grid, batches_answer_and_move_as_one_by_one) {
+  begin(4000, 25);
+  for (uint32_t i = 0; i < 4000; i++) put(i, somebody(CITY_LAT, CITY_LON, 200000));
+  enum { COUNT = 1000, STRIDE = 16 };
+  static struct grid_to moves[COUNT];
+  static struct grid_query queries[COUNT];
+  static struct grid_hit hits[COUNT * STRIDE], one[STRIDE];
+  static uint64_t order[2 * COUNT];
+  static uint32_t found[COUNT];
+  for (uint32_t i = 0; i < COUNT; i++) {
+    uint32_t member = (uint32_t)pd_rng_below(&rng, 4000);
+    struct grid_member as = somebody(CITY_LAT, CITY_LON, 200000);
+    moves[i] = (struct grid_to){member, as.lat_e7, as.lon_e7};
+    model.members[member].lat_e7 = as.lat_e7;
+    model.members[member].lon_e7 = as.lon_e7;
+    queries[i] = question(CITY_LAT, CITY_LON, 300000);
+    if (queries[i].k > STRIDE) queries[i].k = STRIDE;
+  }
+  grid_moves(&grid, moves, COUNT);
+  (void)grid_check(&grid);
+  check_about(CITY_LAT, CITY_LON, 300000, 100);
+  grid_batch(&grid, queries, COUNT, STRIDE, order, hits, found);
+  for (uint32_t i = 0; i < COUNT; i++) {
+    cr_assert_eq(grid_nearest(&grid, &queries[i], NULL, one), found[i]);
+    cr_assert_eq(memcmp(one, hits + i * STRIDE, sizeof *one * found[i]), 0);
+  }
+}
+
+Test(grid, the_same_calls_leave_the_same_bytes) {
+  struct grid first = {0};
+  for (int time = 0; time < 2; time++) {
+    begin(3000, 26);
+    for (uint32_t i = 0; i < 60000; i++) {
+      uint32_t member = (uint32_t)pd_rng_below(&rng, 3000);
+      if (pd_rng_below(&rng, 5))
+        put(member, somebody(CITY_LAT, CITY_LON, 100000));
+      else
+        take(member);
+    }
+    if (time == 0) first = grid;
+  }
+  size_t size = grid_bytes(3000) - 64;
+  cr_assert_eq(memcmp(first.facts, grid.facts, size), 0);
+}
+
+Test(grid, a_rebuild_changes_no_answer) {
+  begin(5000, 27);
+  for (uint32_t i = 0; i < 5000; i++) put(i, somebody(CITY_LAT, CITY_LON, i % 2 ? 30000 : 900000));
+  for (uint32_t i = 0; i < 5000; i += 3) take(i);
+  grid_rebuild(&grid);
+  (void)grid_check(&grid);
+  cr_assert_gt(check_about(CITY_LAT, CITY_LON, 300000, 300), 1000);
 }
