@@ -83,6 +83,22 @@ static void take_tip(struct pd_feed *feed, struct pd_bus_message *message) {
     fall_behind(feed);
 }
 
+static void on_frames(void *context, void *socket);
+
+/* An entry may have come before the one that it answers, by another socket: look there first.  False
+ * if that is what is being done already. */
+static bool hear_others(struct pd_feed *feed) {
+  struct pd_shell *shell = feed->shell;
+  if (shell->hearing || !feeding(shell)) return false;
+  shell->hearing = true;
+  for (unsigned log = 1; log < PD_LOGS; log++) {
+    struct pd_feed *other = &shell->feeds[log];
+    if (other->socket != NULL && other != feed) on_frames(other, other->socket);
+  }
+  shell->hearing = false;
+  return feeding(shell);
+}
+
 static void take_entry(struct pd_feed *feed, struct pd_bus_message *message) {
   struct pd_shell *shell = feed->shell;
   zmq_msg_t *entry = &message->frames[1], *hash_frame = &message->frames[2];
@@ -96,7 +112,11 @@ static void take_entry(struct pd_feed *feed, struct pd_bus_message *message) {
     return;
   }
   memcpy(hash.bytes, zmq_msg_data(hash_frame), sizeof hash.bytes);
-  switch (pd_turn_input(&shell->turn, zmq_msg_data(entry), zmq_msg_size(entry), &hash)) {
+  enum pd_taken taken =
+      pd_turn_input(&shell->turn, zmq_msg_data(entry), zmq_msg_size(entry), &hash);
+  if (taken == PD_TAKEN_PART && hear_others(feed))
+    taken = pd_turn_input(&shell->turn, zmq_msg_data(entry), zmq_msg_size(entry), &hash);
+  switch (taken) {
     case PD_TAKEN:
     case PD_TAKEN_OLD: return;
     case PD_TAKEN_CORRUPT: pd_metric_add(shell->counts.bad, 1); break;

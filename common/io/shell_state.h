@@ -61,6 +61,7 @@ struct pd_shell {
   pid_t snapshot_pid;    /* of the child that writes one; 0: none */
   bool snapshot_due;     /* stop feeding until the turn is quiet */
   bool tail_asked;
+  bool hearing; /* the other feeds are looked at, because an entry waits for its cause */
   char why[160]; /* why the store is down; "" when it is up */
 };
 
