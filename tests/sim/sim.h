@@ -258,6 +258,9 @@ enum pd_err sim_store_source(void *sim, enum pd_log log, uint64_t from, const ui
 /* The five cores by their log. */
 extern const struct pd_core *const sim_cores[PD_LOGS];
 
+/* The simulated district gives stars early: minutes to reach one to five. */
+extern const int64_t sim_star_minutes[5];
+
 /* Memory for all daemons; none is up. */
 void sim_daemons_init(struct sim *sim);
 void sim_daemons_free(struct sim *sim);

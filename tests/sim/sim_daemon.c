@@ -28,6 +28,8 @@ const struct pd_core *const sim_cores[PD_LOGS] = {
     [PD_LOG_NOTIFICATION] = &notification_core,
 };
 
+const int64_t sim_star_minutes[5] = {60, 120, 240, 480, 960};
+
 static void run_round(struct sim *sim, const struct sim_occurrence *now);
 
 /* ---- memory ---- */
@@ -95,6 +97,9 @@ static void build(struct sim *sim, struct sim_daemon *daemon, struct pd_turn *tu
   memset(memory, 0, used);
   struct pd_turn_config config = {
       .core = daemon->core, .limits = &sim->limits, .shard = {SIM_SHARD, SIM_ZONE_MIN}};
+  struct points_policy policy = points_policy_default;
+  memcpy(policy.star_minutes, sim_star_minutes, sizeof policy.star_minutes);
+  if (daemon->core == &points_core) config.policy = &policy;
   pd_arena_init(&config.state, memory, STATE_SIZE);
   memset(daemon->batch, 0, BATCH_SIZE);
   pd_arena_init(&config.batch, daemon->batch, BATCH_SIZE);

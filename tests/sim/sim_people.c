@@ -42,7 +42,7 @@ struct sim_order *sim_order_of(const struct sim *sim, uint64_t number) {
 
 struct sim_said sim_by_site(struct sim *sim) {
   return (struct sim_said){.role = sim_odds(&sim->wish, 12) ? PD_ROLE_OPS : PD_ROLE_SITE,
-                           .uid = 500 + (uint32_t)pd_rng_below(&sim->wish, 4)};
+                           .uid = 500 + (uint32_t)pd_rng_below(&sim->wish, 3)};
 }
 
 /* ---- saying ---- */
@@ -264,7 +264,7 @@ void sim_people_init(struct sim *sim) {
   many(sim, 3, (uint32_t)sim_between(&sim->wish, 4, 16), 3 * SIM_MINUTE, 8 * SIM_MINUTE);
   many(sim, 4, 12, 8 * SIM_MINUTE, 10 * SIM_MINUTE);
   many(sim, 2, 5, 10 * SIM_MINUTE, 24 * 60 * SIM_MINUTE);
-  int64_t days = sim_between(&sim->wish, 8 * 60, 3 * 24 * 60) * SIM_MINUTE;
+  int64_t days = sim_between(&sim->wish, 4 * 60, 36 * 60) * SIM_MINUTE;
   for (uint32_t i = 0; i < sim->options.orders; i++)
     sim_later(sim, 10 * SIM_MINUTE + sim_between(&sim->wish, 0, days), an_order);
 }

@@ -83,7 +83,7 @@ static void start(struct sim *sim, const struct sim_plan *plan) {
   struct pd_start_service body = PD_START_SERVICE_INIT;
   body.order = plan->number;
   body.slot = plan->slot;
-  struct sim_said said = speaker(sim, plan, PD_ROLE_VOLUNTEER, 5);
+  struct sim_said said = speaker(sim, plan, PD_ROLE_VOLUNTEER, 3);
   say_seen(sim, plan, &said, PD_COMMAND_START_SERVICE, &body);
 }
 
@@ -91,7 +91,7 @@ static void finish(struct sim *sim, const struct sim_plan *plan) {
   struct pd_finish_service body = PD_FINISH_SERVICE_INIT;
   body.order = plan->number;
   body.slot = plan->slot;
-  struct sim_said said = speaker(sim, plan, PD_ROLE_VOLUNTEER, 5);
+  struct sim_said said = speaker(sim, plan, PD_ROLE_VOLUNTEER, 3);
   say_seen(sim, plan, &said, PD_COMMAND_FINISH_SERVICE, &body);
 }
 
