@@ -12,8 +12,10 @@ enum pd_follow pd_follower_judge(struct pd_follower *follower, const struct pd_e
   if (view->head.last_seq < follower->next) return PD_FOLLOW_OLD;
   if (follower->tail < view->head.last_seq) follower->tail = view->head.last_seq;
   if (view->head.first_seq > follower->next) return PD_FOLLOW_GAP;
-  bool boundary = view->head.first_seq == follower->next && follower->chained;
-  if (boundary && !pd_hash_equal(&view->head.prev, &follower->last)) return PD_FOLLOW_CORRUPT;
+  /* Chained: the last entry ended at next - 1, so a true one begins at next and names it. */
+  if (follower->chained && (view->head.first_seq < follower->next ||
+                            !pd_hash_equal(&view->head.prev, &follower->last)))
+    return PD_FOLLOW_CORRUPT;
   return view->head.epoch < follower->epoch ? PD_FOLLOW_CORRUPT : PD_FOLLOW_NEXT;
 }
 

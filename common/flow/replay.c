@@ -26,6 +26,8 @@ static enum pd_err open_input(struct replay *replay, enum pd_log log) {
   enum pd_err err = source->next(source->context, log, follower->next, &bytes, &size, &input->hash);
   if (err == PD_OK) err = pd_entry_open(bytes, size, &input->view);
   if (err != PD_OK) return err == PD_ENOENT ? PD_ECORRUPT : err; /* a mark names what exists */
+  const struct pd_entry_head *head = &input->view.head;
+  if (head->log != log || head->shard != replay->turn->config.shard.code) return PD_ECORRUPT;
   if (pd_follower_judge(follower, &input->view, bytes, size, &input->hash) != PD_FOLLOW_NEXT)
     return PD_ECORRUPT;
   input->at = 0;
@@ -42,6 +44,7 @@ static enum pd_err apply_input(struct replay *replay, enum pd_log log,
   pd_arena_reset(&turn->batch);
   struct pd_event *event = pd_event_unpack(&turn->batch, found->event, found->size);
   if (event == NULL) return PD_EFORMAT;
+  if (!pd_turn_belongs(turn, log, seq, event)) return PD_ECORRUPT;
   if (event->body_case == PD_EVENT_NOT_SET)
     turn->unknown_kinds++;
   else
@@ -71,7 +74,9 @@ static enum pd_err consume_to(struct replay *replay, enum pd_log log, uint64_t u
 static enum pd_err apply_own(struct pd_turn *turn, const struct pd_entry_item *found) {
   pd_arena_reset(&turn->batch);
   struct pd_event *event = pd_event_unpack(&turn->batch, found->event, found->size);
-  if (event == NULL || event->seq != turn->out.last_seq + 1) return PD_EFORMAT;
+  if (event == NULL) return PD_EFORMAT;
+  if (!pd_turn_belongs(turn, turn->config.core->log, turn->out.last_seq + 1, event))
+    return PD_ECORRUPT;
   if (event->body_case == PD_EVENT_NOT_SET) return PD_EOLD;
   if (event->time_ms > turn->now_ms) turn->now_ms = event->time_ms;
   pd_outbox_note(&turn->out, event);

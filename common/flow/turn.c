@@ -112,20 +112,29 @@ static void decide(struct pd_turn *turn, struct pd_input *input) {
   pd_outbox_decide(&turn->out, input);
 }
 
-static void feed_event(struct pd_turn *turn, enum pd_log log, uint64_t seq,
+bool pd_turn_belongs(const struct pd_turn *turn, enum pd_log log, uint64_t seq,
+                     const struct pd_event *event) {
+  return event->log == log && event->seq == seq && event->shard == turn->config.shard.code &&
+         pd_log_says(log, (uint32_t)event->body_case);
+}
+
+/* Fold and answer one event of another log; false: it is none, or not that log's. */
+static bool feed_event(struct pd_turn *turn, enum pd_log log, uint64_t seq,
                        const struct pd_entry_item *found) {
   pd_arena_reset(&turn->batch);
   struct pd_event *event = pd_event_unpack(&turn->batch, found->event, found->size);
+  if (event == NULL || !pd_turn_belongs(turn, log, seq, event)) return false;
   consume(turn, log, seq);
-  if (event == NULL || event->body_case == PD_EVENT_NOT_SET) {
+  if (event->body_case == PD_EVENT_NOT_SET) {
     turn->unknown_kinds++;
-    return;
+    return true;
   }
   /* Two daemons that follow each other would note each other's notes for ever. */
   if (event->body_case != PD_EVENT_INPUTS_NOTED) turn->unnoted++;
   turn->config.core->apply(turn->self, event);
   struct pd_input input = {.kind = PD_INPUT_EVENT, .event = event};
   decide(turn, &input);
+  return true;
 }
 
 static bool has_room(const struct pd_turn *turn) {
@@ -159,10 +168,12 @@ enum pd_taken pd_turn_input(struct pd_turn *turn, const uint8_t *bytes, size_t s
   struct pd_entry_item found;
   uint64_t seq = view.head.first_seq;
   for (size_t at = 0; pd_entry_next(&view, &at, &found);) {
-    if (found.log != PD_LOG_UNSPECIFIED && !heard(turn, &found)) return PD_TAKEN_PART;
-    if (found.log != PD_LOG_UNSPECIFIED || seq++ < follower->next) continue;
+    bool mark = found.log != PD_LOG_UNSPECIFIED;
+    /* A mark behind the last event holds nothing back. */
+    if (mark && seq <= view.head.last_seq && !heard(turn, &found)) return PD_TAKEN_PART;
+    if (mark || seq++ < follower->next) continue;
     if (!has_room(turn)) return PD_TAKEN_PART;
-    feed_event(turn, log, seq - 1, &found);
+    if (!feed_event(turn, log, seq - 1, &found)) return PD_TAKEN_CORRUPT;
   }
   pd_follower_finished(follower, &view, hash);
   return PD_TAKEN;

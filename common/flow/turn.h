@@ -158,4 +158,9 @@ bool pd_turn_fenced(const struct pd_turn *turn);
  * snapshot may be taken. */
 bool pd_turn_quiet(const struct pd_turn *turn);
 
+/* For turn.c and replay.c.  An event says itself where it stands, and is only of a kind that its
+ * log says: an entry in which one does not was not written by that log's daemon. */
+bool pd_turn_belongs(const struct pd_turn *turn, enum pd_log log, uint64_t seq,
+                     const struct pd_event *event);
+
 #endif

@@ -33,6 +33,21 @@ enum pd_log pd_log_named(const char *name) {
   return PD_LOG_UNSPECIFIED;
 }
 
+bool pd_log_says(enum pd_log log, uint32_t kind) {
+  static const struct {
+    uint32_t first;
+    uint32_t last;
+    enum pd_log log;
+  } blocks[] = {{20, 59, PD_LOG_INTAKE},
+                {60, 79, PD_LOG_MATCHING},
+                {80, 99, PD_LOG_SCHEDULING},
+                {100, 119, PD_LOG_POINTS},
+                {120, 127, PD_LOG_NOTIFICATION}};
+  for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+    if (kind >= blocks[i].first && kind <= blocks[i].last) return log == blocks[i].log;
+  return true;
+}
+
 struct pd_hash pd_hash_of(const void *bytes, size_t size) {
   struct pd_hash hash;
   crypto_generichash(hash.bytes, sizeof hash.bytes, bytes, size, NULL, 0);

@@ -23,6 +23,10 @@ const char *pd_log_name(unsigned log);
 /* The number of a log's name; PD_LOG_UNSPECIFIED if there is none of that name. */
 enum pd_log pd_log_named(const char *name);
 
+/* May this log hold an event of this kind (a field number of Event's body)?  By the blocks of
+ * event.proto, one for each daemon; a number in none of them may stand anywhere. */
+bool pd_log_says(enum pd_log log, uint32_t kind);
+
 struct pd_hash {
   uint8_t bytes[PD_HASH_BYTES];
 };

@@ -231,7 +231,8 @@ static void on_order_placed(struct notification *self, const struct pd_event *ev
   pd_assert(event->body_case == PD_EVENT_ORDER_PLACED);
   const struct pd_order_placed *placed = event->order_placed;
   if (placed->order > self->facts->last_order) self->facts->last_order = placed->order;
-  if (order_find(self, placed->order) != 0 || pd_pool_free(&self->order_pool) == 0) return;
+  bool known = placed->order == 0 || order_find(self, placed->order) != 0; /* 0 is no order */
+  if (known || pd_pool_free(&self->order_pool) == 0) return;
   uint32_t at = pd_pool_take(&self->order_pool) + 1;
   pd_assert(self->orders[at].id == 0 && self->pending.orders[at] == 0);
   self->orders[at] = (struct order){.requester = PD_ID(placed->requester),

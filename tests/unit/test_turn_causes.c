@@ -58,6 +58,7 @@ static enum pd_taken offer_entry(enum pd_log log, enum pd_log marked, uint64_t u
   struct pd_event event = PD_EVENT_INIT;
   event.log = log;
   event.seq = 1;
+  event.shard = CORE_SHARD;
   event.body_case = kind;
   memcpy(&event.epoch_began, &body, sizeof body);
   pd_pack_event(&packer, &event);
