@@ -256,11 +256,17 @@ static void retry_waiting(struct door *door) {
 
 /* ---- sockets ---- */
 
+/* libzmq does not always attach the peer's properties to the identity that it puts in front, but to
+ * each frame that the peer sent. */
+static int64_t peer_uid(struct pd_bus_message *message) {
+  return pd_bus_peer_uid(&message->frames[message->count - 1]);
+}
+
 /* Who speaks at a local door: whom the kernel names. */
 static bool greet_local(struct door_command *command, struct pd_bus_message *message,
                         zmq_msg_t **echo) {
   snprintf(command->principal, sizeof command->principal, "%s/uid:%lld",
-           doors[command->socket].name, (long long)pd_bus_peer_uid(&message->frames[0]));
+           doors[command->socket].name, (long long)peer_uid(message));
   command->roles = doors[command->socket].roles;
   *echo = message->count == 3 ? &message->frames[1] : NULL; /* a REQ socket's delimiter */
   return message->count == 2 || (message->count == 3 && zmq_msg_size(*echo) == 0);
@@ -271,7 +277,7 @@ static bool greet_local(struct door_command *command, struct pd_bus_message *mes
  * a name with a slash could be mistaken for a local principal. */
 static bool greet_edge(struct door_command *command, struct pd_bus_message *message,
                        zmq_msg_t **echo) {
-  int64_t uid = pd_bus_peer_uid(&message->frames[0]);
+  int64_t uid = peer_uid(message);
   if (message->count != 5 || (uid != 0 && uid != (int64_t)geteuid())) return false;
   zmq_msg_t *name = &message->frames[2], *roles = &message->frames[3];
   size_t size = zmq_msg_size(name);
