@@ -85,8 +85,8 @@ static void take_tip(struct pd_feed *feed, struct pd_bus_message *message) {
 
 static void on_frames(void *context, void *socket);
 
-/* An entry may have come before the one that it answers, by another socket: look there first.  False
- * if that is what is being done already. */
+/* An entry may have come before the one that it answers, by another socket: look there first.
+ * False if that is what is being done already. */
 static bool hear_others(struct pd_feed *feed) {
   struct pd_shell *shell = feed->shell;
   if (shell->hearing || !feeding(shell)) return false;

@@ -126,7 +126,8 @@ def test_the_redis_of_the_vault_comes_back():
 
 
 if __name__ == '__main__':
-    os.environ['PAIDAN_SNAPSHOT_EVERY'] = '1000'  # so that restarts begin with snapshots, and some are cut off
+    # So that restarts begin with snapshots, and some snapshots are cut off.
+    os.environ['PAIDAN_SNAPSHOT_EVERY'] = '1000'
     with District(sys.argv[1]) as district:
         district.settle()
         for number in range(40):
