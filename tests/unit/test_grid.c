@@ -20,15 +20,30 @@ static struct grid grid;
 static struct model model;
 static struct pd_rng rng;
 
+/* What begin() took in this test; given back at its end, since a test may compare two worlds. */
+static void *taken[64];
+static size_t taken_count;
+
+static void *keep(void *memory) {
+  cr_assert(memory != NULL && taken_count < 64);
+  return taken[taken_count++] = memory;
+}
+
+static void end(void) {
+  while (taken_count > 0) free(taken[--taken_count]);
+}
+
+TestSuite(grid, .fini = end);
+
 static void begin(uint32_t capacity, uint64_t seed) {
   struct pd_arena arena;
   size_t size = grid_bytes(capacity) + 64;
-  pd_arena_init(&arena, aligned_alloc(64, (size + 63) & ~(size_t)63), size);
+  pd_arena_init(&arena, keep(aligned_alloc(64, (size + 63) & ~(size_t)63)), size);
   memset(arena.base, 0, size);
   grid_init(&grid, &arena, capacity);
   cr_assert(arena.used <= grid_bytes(capacity));
-  model.members = calloc(capacity, sizeof *model.members);
-  model.in = calloc(capacity, 1);
+  model.members = keep(calloc(capacity, sizeof *model.members));
+  model.in = keep(calloc(capacity, 1));
   model.capacity = capacity;
   pd_rng_seed(&rng, seed);
 }
