@@ -58,7 +58,8 @@ PD_MUST_USE enum pd_err pd_bus_bind(void *socket, const char *endpoint);
 PD_MUST_USE enum pd_err pd_bus_connect(void *socket, const char *endpoint);
 
 /* The user id of the process at the other end of an ipc:// connection, as the kernel gave it
- * (SO_PEERCRED); -1 if the message came another way. */
+ * (SO_PEERCRED); -1 if the message came another way.  The frame must be one that the peer sent: the
+ * identity that a ROUTER puts in front has lost it whenever ZMQ_EVENTS was asked before (4.3.4). */
 int64_t pd_bus_peer_uid(zmq_msg_t *message);
 
 /* Send one message of up to 8 frames without blocking.  PD_EAGAIN: at the high-water mark;

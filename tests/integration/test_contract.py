@@ -1,8 +1,9 @@
 """From the published contract alone, an order is placed and followed to its rating."""
+import os
 import sys
 import time
 
-from district import District, Refused, Suite, command, event, types, wait_connected
+from district import SHARD, District, Refused, Suite, command, event, types, wait_connected
 
 district = None
 
@@ -50,6 +51,25 @@ def test_an_order_is_followed_from_its_placing_to_its_rating():
     closed = events.wait('order_closed', lambda body: body.order == order)
     assert closed.order_closed.state == types.ORDER_STATE_COMPLETED
     events.wait('message_sent', lambda body: body.template == event.TEMPLATE_POINTS)
+
+
+def test_who_speaks_is_what_the_kernel_says_for_every_command():
+    """Alone and in bursts: the transport once knew its peer in the one case only."""
+    events = district.subscribe('intake')
+    wait_connected(events, logs=1)
+    door = district.door('resident')
+    for burst in (1, 1, 5, 1, 20):
+        for number in range(burst):
+            message = command.Command(shard=SHARD, key=f'burst-{burst}-{time.time_ns()}')
+            message.register_resident.name = f'居民{number}'
+            door.socket.send(message.SerializeToString())
+        for _ in range(burst):
+            assert door.socket.poll(20000), 'no answer'
+            assert command.Reply.FromString(door.socket.recv()).HasField('ack')
+    events.wait('resident_registered', lambda _: len(
+        [one for one in events.heard if one.HasField('resident_registered')]) >= 28)
+    said = {one.origin.principal for one in events.heard if one.HasField('resident_registered')}
+    assert said == {f'resident/uid:{os.getuid()}'}, said
 
 
 def test_the_same_key_gives_the_same_answer_and_another_body_is_refused():
