@@ -20,6 +20,8 @@ static const char usage[] =
     "  --trace    print every event as it is heard\n"
     "faults: ";
 
+#define SEED_SECONDS 120 /* no seed takes so long, not even under the sanitizers */
+
 struct arguments {
   struct sim_options options;
   uint64_t seeds;
@@ -32,7 +34,7 @@ static void on_abort(int number) {
   char text[160];
   if (sim_current != NULL) {
     int length = snprintf(text, sizeof text,
-                          "FAILED seed %llu by signal %d: an assertion (P4, P5 and others)\n"
+                          "FAILED seed %llu by signal %d: an assertion, or it hangs\n"
                           "again: paidan-sim --seed %llu --seeds 1 --orders %u --faults 0x%x\n",
                           (unsigned long long)sim_current->options.seed, number,
                           (unsigned long long)sim_current->options.seed,
@@ -148,6 +150,7 @@ int main(int argc, char **argv) {
   }
   signal(SIGABRT, on_abort);
   signal(SIGSEGV, on_abort);
+  signal(SIGALRM, on_abort);
   struct sim_stats stats = {0};
   double began = seconds_now();
   uint64_t done = 0;
@@ -155,6 +158,7 @@ int main(int argc, char **argv) {
     struct sim_options options = arguments.options;
     options.seed += done;
     if (arguments.mixed) options.faults = faults_of(options.seed);
+    alarm(SEED_SECONDS);
     uint64_t first = sim_run(&options, &stats);
     if (arguments.once || first == sim_run(&options, &stats)) continue;
     printf("FAILED seed %llu: P11 two runs differ\n", (unsigned long long)options.seed);

@@ -58,6 +58,8 @@ static void check_speaker(const struct gate *gate, const struct pd_event *event,
   bool self = own && event->origin->actor.len == person.len &&
               memcmp(event->origin->actor.data, person.data, person.len) == 0;
   EXPECT(gate, self || (!own && by_site(event)), event, "somebody spoke for another");
+  bool erased = self && gate->view.persons[view_person(&gate->view, person)].erased;
+  EXPECT(gate, !erased, event, "somebody spoke who is erased");
 }
 
 static void check_self(const struct gate *gate, const struct pd_event *event, const char *door,

@@ -96,6 +96,29 @@ static void check_told(const struct box *box, const struct pd_event *event) {
         expect_message(box, event, 0, PD_TEMPLATE_HELD, event->hold_placed->lines[i]->person);
 }
 
+/* Nobody who is erased hears anything more. */
+struct ears {
+  struct view view;
+};
+
+static void each(void *context, const struct pd_event *event) {
+  struct ears *ears = context;
+  if (event->log == PD_LOG_INTAKE) view_registry(&ears->view, event);
+  if (event->body_case != PD_EVENT_MESSAGE_SENT || event->message_sent->person.len == 0) return;
+  uint32_t person = view_person(&ears->view, event->message_sent->person);
+  sim_expect(ears->view.sim, !ears->view.persons[person].erased,
+             "notification %llu: told somebody who is erased", (unsigned long long)event->seq);
+}
+
+static void check_erased(const struct sim_history *history) {
+  struct ears *ears = calloc(1, sizeof *ears);
+  pd_assert(ears != NULL);
+  view_init(&ears->view, history);
+  sim_history_walk(history, PD_LOG_NOTIFICATION, each, ears);
+  view_free(&ears->view);
+  free(ears);
+}
+
 void sim_check_messages(struct sim *sim, const struct sim_history *history) {
   struct box box = {.sim = sim, .history = history};
   box.messages = calloc(history->count[PD_LOG_NOTIFICATION] + 1, sizeof *box.messages);
@@ -110,4 +133,5 @@ void sim_check_messages(struct sim *sim, const struct sim_history *history) {
   for (unsigned log = PD_LOG_INTAKE; log <= PD_LOG_POINTS; log++)
     for (size_t i = 0; i < history->count[log]; i++) check_told(&box, history->events[log][i]);
   free(box.messages);
+  check_erased(history);
 }

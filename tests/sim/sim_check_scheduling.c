@@ -14,7 +14,7 @@ struct task {
   uint64_t number;
   uint32_t said_stages, escalated;
   bool closed, staffed, served, confirm_reminded, confirmed, wave_open;
-  int64_t placed_ms, latest_ms, end_ms, length_ms, served_ms, confirmed_ms, touched_ms,
+  int64_t free_ms, placed_ms, latest_ms, end_ms, length_ms, served_ms, confirmed_ms, touched_ms,
       wave_ends_ms;
   uint32_t wave;
   struct {
@@ -66,9 +66,7 @@ static void on_wave_due(struct desk *desk, const struct pd_event *event) {
   if (pause > HOUR) pause = HOUR;
   if (pause < 10 * MINUTE) pause = 10 * MINUTE;
   int64_t due = task->wave_open ? task->wave_ends_ms : task->touched_ms + pause;
-  sim_expect(desk->view.sim, event->time_ms >= due, "scheduling %llu: a wave too early",
-             (unsigned long long)event->seq);
-  if (task->wave_open) expect_time(desk, event, due);
+  expect_time(desk, event, due);
   task->wave_open = false;
   task->touched_ms = event->time_ms;
 }
@@ -97,8 +95,10 @@ static void on_expired(struct desk *desk, const struct pd_event *event) {
   sim_expect(desk->view.sim, after == task->served, "scheduling %llu: another stage",
              (unsigned long long)event->seq);
   if (body->stage == PD_ORDER_STAGE_STAFFING) {
-    sim_expect(desk->view.sim, event->time_ms >= task->latest_ms && !task->staffed,
-               "scheduling %llu: staffing", (unsigned long long)event->seq);
+    sim_expect(desk->view.sim, !task->staffed, "scheduling %llu: staffing",
+               (unsigned long long)event->seq);
+    int64_t due = task->latest_ms > task->free_ms ? task->latest_ms : task->free_ms;
+    expect_time(desk, event, due);
   } else if (body->stage == PD_ORDER_STAGE_SERVICE) {
     expect_time(desk, event, task->end_ms + task->length_ms + HOUR);
   } else if (body->stage == PD_ORDER_STAGE_CONFIRMATION) {
@@ -164,6 +164,7 @@ static void hear_placed(struct desk *desk, const struct pd_event *event) {
   desk->tasks[body->order] =
       (struct task){.number = body->order,
                     .placed_ms = event->time_ms,
+      .free_ms = event->time_ms,
                     .touched_ms = event->time_ms,
                     .length_ms = body->minutes * MINUTE,
                     .end_ms = body->window_end_ms,
@@ -190,7 +191,7 @@ static void hear_reopened(struct desk *desk, const struct pd_event *event) {
   if (task->slots[body->slot].holder != view_person(&desk->view, body->volunteer) + 1) return;
   if (!task->slots[body->slot].started) task->slots[body->slot].holder = 0;
   task->staffed = false;
-  task->touched_ms = event->time_ms;
+  task->touched_ms = task->free_ms = event->time_ms;
 }
 
 static void hear_service(struct desk *desk, uint64_t number, uint32_t slot,
@@ -252,8 +253,25 @@ static void hear_intake(struct desk *desk, const struct pd_event *event) {
     task_of(desk, event->order_closed->order)->closed = true;
 }
 
+/* Nothing that an open order waits for is overdue. */
+static void check_overdue(const struct desk *desk, const struct pd_event *event) {
+  if (!desk->exact || event->log != PD_LOG_SCHEDULING) return;
+  for (uint64_t i = 1; i <= desk->view.order_count; i++) {
+    const struct task *task = &desk->tasks[i];
+    bool searching = task->number != 0 && !task->closed && !task->staffed && !task->served &&
+                     (task->said_stages >> PD_ORDER_STAGE_STAFFING & 1) == 0;
+    int64_t latest = task->latest_ms > task->free_ms ? task->latest_ms : task->free_ms;
+    int64_t wave = task->wave_open ? task->wave_ends_ms : task->touched_ms + HOUR;
+    bool late = event->time_ms > latest + PROMPT || event->time_ms > wave + PROMPT;
+    sim_expect(desk->view.sim, !searching || !late,
+               "scheduling %llu: order %llu waits for something overdue",
+               (unsigned long long)event->seq, (unsigned long long)i);
+  }
+}
+
 static void each(void *context, const struct pd_event *event) {
   struct desk *desk = context;
+  check_overdue(desk, event);
   if (event->log == PD_LOG_INTAKE) hear_intake(desk, event);
   if (event->log == PD_LOG_MATCHING) hear_matching(desk, event);
   if (event->body_case == PD_EVENT_WAVE_DUE) on_wave_due(desk, event);

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define STATE_SIZE ((size_t)4 << 20)
-#define BATCH_SIZE ((size_t)512 << 10)
+#define BATCH_SIZE ((size_t)128 << 10)
 #define ENTRY_SIZE ((size_t)256 << 10)
 #define REPLIES_SIZE ((size_t)32 << 10)
 #define NOTE_US (1000 * SIM_MS)

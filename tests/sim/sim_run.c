@@ -9,7 +9,7 @@
 #define ACTIVE_US (8 * 24 * 60 * SIM_MINUTE)
 #define HEALED_US (200 * 24 * 60 * SIM_MINUTE)
 #define JUMP_US (60 * SIM_MINUTE)
-#define OCCURRENCES_MAX 20000000
+#define OCCURRENCES_MAX 4000000
 
 static void set_limits(struct sim *sim) {
   static const struct pd_limits loose = {.persons = 160,
