@@ -134,7 +134,7 @@ struct sim_command {
   pd_command_kind kind;
   enum sim_answer answer;
   enum pd_code code; /* of the latest refusal */
-  uint32_t tries, tries_max;
+  uint32_t tries, tries_max, sent;
   uint64_t seq, id; /* of the first ack */
   struct pd_id person;
   uint64_t granted; /* which answer the first ack was, in the order in which they left */
@@ -260,6 +260,9 @@ extern const struct pd_core *const sim_cores[PD_LOGS];
 
 /* The simulated district gives stars early: minutes to reach one to five. */
 extern const int64_t sim_star_minutes[5];
+
+/* And a hold waits two days only. */
+#define SIM_HOLD_MS (2 * PD_DAY_MS)
 
 /* Memory for all daemons; none is up. */
 void sim_daemons_init(struct sim *sim);

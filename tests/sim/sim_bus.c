@@ -171,7 +171,7 @@ static void tip(struct sim *sim, const struct sim_occurrence *now) {
 static bool lacks(const struct sim *sim, uint32_t to, enum pd_log log, uint64_t last) {
   if (to == EARS) return sim->ears.followers[log].next <= last;
   const struct sim_daemon *daemon = &sim->daemons[to];
-  return daemon->up && (daemon->core->inputs & PD_LOG_BIT(log)) &&
+  return daemon->up && !daemon->feeds[log].behind && (daemon->core->inputs & PD_LOG_BIT(log)) &&
          daemon->turn.inputs[log].next <= last;
 }
 

@@ -160,7 +160,7 @@ static void on_confirmed(struct gate *gate, const struct pd_event *event) {
   EXPECT(gate, body->minutes >= 1 && body->minutes <= place->minutes, event,
          "more granted than served");
   place->life = CONFIRMED;
-  bool last = gate->stories[body->order].served && count(gate, body->order, FINISHED) == 0 &&
+  bool last = count(gate, body->order, FINISHED) == 0 &&
               count(gate, body->order, BOOKED) + count(gate, body->order, STARTED) == 0;
   EXPECT(gate, (body->last != 0) == last, event, "`last` is wrong");
 }

@@ -94,7 +94,7 @@ static void check_keys(struct sim *sim, const struct sim_history *history) {
     if (command->answer != SIM_REFUSED || found == NULL) continue;
     struct pd_id body = PD_ID(found->event->origin->body);
     bool other = !pd_id_equal(&body, &command->body);
-    sim_expect(sim, other || command->spoiled || command->tries > 1,
+    sim_expect(sim, other || command->spoiled || command->sent > 1,
                "P2 command %llu was refused with code %d, and is in the log",
                (unsigned long long)command->number, (int)command->code);
   }

@@ -345,6 +345,7 @@ static void on_staffed(struct judge *judge, const struct pd_event *event) {
   const struct view_order *order = view_order(&judge->view, event->order_staffed->order);
   FAIL_UNLESS(judge, order != NULL && view_free_slots(order) == 0, event,
               "staffed, but a slot is free");
+  FAIL_UNLESS(judge, order->open_offers == 0, event, "staffed, but offers are open");
 }
 
 /* ---- inputs ---- */

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DAY INT64_C(86400000)
-
 struct hold {
   uint64_t confirmed; /* seq of the fact behind it in intake's log */
   int64_t decide_by_ms;
@@ -174,7 +172,7 @@ static void on_held(struct books *books, const struct pd_event *event) {
   struct worth worth = worth_of(books, cause);
   sim_expect(sim, worth.proxied, "P5 held, though two principals spoke");
   sim_expect(sim, body->hold == ++books->hold_count, "P6 holds are not counted");
-  sim_expect(sim, body->decide_by_ms == event->time_ms + 30 * DAY, "P6 another last day");
+  sim_expect(sim, body->decide_by_ms == event->time_ms + SIM_HOLD_MS, "P6 another last day");
   sim_expect(sim, ++books->holds_open <= sim->limits.holds, "limits: more holds than there may be");
   struct hold *hold = &books->holds[body->hold];
   *hold = (struct hold){.confirmed = cause->seq,

@@ -164,7 +164,7 @@ static void hear_placed(struct desk *desk, const struct pd_event *event) {
   desk->tasks[body->order] =
       (struct task){.number = body->order,
                     .placed_ms = event->time_ms,
-      .free_ms = event->time_ms,
+                    .free_ms = event->time_ms,
                     .touched_ms = event->time_ms,
                     .length_ms = body->minutes * MINUTE,
                     .end_ms = body->window_end_ms,

@@ -98,8 +98,12 @@ static void build(struct sim *sim, struct sim_daemon *daemon, struct pd_turn *tu
   struct pd_turn_config config = {
       .core = daemon->core, .limits = &sim->limits, .shard = {SIM_SHARD, SIM_ZONE_MIN}};
   struct points_policy policy = points_policy_default;
+  policy.hold_ms = SIM_HOLD_MS;
   memcpy(policy.star_minutes, sim_star_minutes, sizeof policy.star_minutes);
+  static const struct notification_policy nights = {
+      .quiet = 1, .quiet_from_min = 22 * 60, .quiet_to_min = 7 * 60};
   if (daemon->core == &points_core) config.policy = &policy;
+  if (daemon->core == &notification_core) config.policy = &nights;
   pd_arena_init(&config.state, memory, STATE_SIZE);
   memset(daemon->batch, 0, BATCH_SIZE);
   pd_arena_init(&config.batch, daemon->batch, BATCH_SIZE);
@@ -489,7 +493,8 @@ static void arm(struct sim *sim, struct sim_daemon *daemon) {
   if (when != PD_NEVER) wake_in(sim, daemon, (when - sim_wall(sim)) * SIM_MS + 1);
   bool waits = pd_turn_unnoted(turn) || turn->writer.count > 0 ||
                turn->writer.state == PD_WRITER_DOUBT || daemon->waiting_count > 0;
-  for (unsigned log = 1; log < PD_LOGS; log++) waits = waits || daemon->feeds[log].behind;
+  bool room = daemon->core->room == NULL || daemon->core->room(turn->self) > 0;
+  for (unsigned log = 1; log < PD_LOGS; log++) waits = waits || (daemon->feeds[log].behind && room);
   if (waits) wake_in(sim, daemon, 100 * SIM_MS);
   if (daemon->core->log == PD_LOG_NOTIFICATION) {
     int64_t wake = notification_wake(turn->self, sim_wall(sim));

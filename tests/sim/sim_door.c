@@ -23,6 +23,7 @@ static void arrive(struct sim *sim, const struct sim_occurrence *now) {
 }
 
 static void send_one(struct sim *sim, uint32_t command, int64_t in_us) {
+  sim->commands[command].sent++;
   uint32_t first = PD_LOG_INTAKE - 1, second = first + PD_LOGS - 1;
   bool both = sim->daemons[first].up && sim->daemons[second].up;
   uint32_t to =

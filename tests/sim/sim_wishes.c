@@ -250,9 +250,9 @@ static void on_finished(struct sim *sim, const struct pd_event *event) {
 static void on_hold(struct sim *sim, const struct pd_event *event) {
   struct sim_plan plan = {.number = event->hold_placed->hold};
   for (uint64_t times = pd_rng_below(&sim->wish, 4); times > 0; times--)
-    plan_in(sim, 0, sim_odds(&sim->wish, 3) ? 32 * 24 * 60 : 600, decide, &plan);
-  if (sim_odds(&sim->wish, 5))
-    plan_at(sim, event->hold_placed->decide_by_ms + sim_between(&sim->wish, -20, 30), decide,
+    plan_in(sim, 0, sim_odds(&sim->wish, 3) ? 3 * 24 * 60 : 600, decide, &plan);
+  if (sim_odds(&sim->wish, 2))
+    plan_at(sim, event->hold_placed->decide_by_ms + sim_between(&sim->wish, -10, 10), decide,
             &plan);
 }
 
