@@ -38,3 +38,5 @@ bool pd_follower_tip(struct pd_follower *follower, uint64_t last_seq) {
   if (follower->tail < last_seq) follower->tail = last_seq;
   return follower->tail >= follower->next;
 }
+
+void pd_follower_ends(struct pd_follower *follower) { follower->tail = follower->next - 1; }

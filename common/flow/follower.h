@@ -39,4 +39,7 @@ void pd_follower_finished(struct pd_follower *follower, const struct pd_entry_vi
 /* A heartbeat said that the log ends at this seq.  True if events are missing. */
 bool pd_follower_tip(struct pd_follower *follower, uint64_t last_seq);
 
+/* The log was read to its end: nothing from `next` on exists. */
+void pd_follower_ends(struct pd_follower *follower);
+
 #endif

@@ -10,7 +10,8 @@
 
 #define READ_ENTRIES 64      /* of one catch-up read */
 #define FRAMES_A_CALL 64     /* taken from one socket before others have their turn */
-#define REFUSED_PAUSE_MS 200 /* after the store refused a commit */
+#define REFUSED_PAUSE_MS 200 /* after the store refused a commit, or gave a bad entry */
+#define BAD_SAID_EVERY_MS 10000
 #define NOTE_EVERY_MS 1000   /* marks without an event are noted at least this often */
 
 /* ---- catching up ---- */
@@ -27,6 +28,31 @@ static void see_clock(struct pd_shell *shell) {
   if (shell->phase == PD_PHASE_LIVE) pd_turn_now(&shell->turn, pd_clock_now(&shell->clock));
 }
 
+/* Count what another daemon's socket should not have said; tell of it once in a while. */
+static void note_bad(struct pd_feed *feed, const char *what) {
+  struct pd_shell *shell = feed->shell;
+  char source[64];
+  uint64_t more = 0;
+  pd_metric_add(shell->counts.bad, 1);
+  snprintf(source, sizeof source, "frames/%s", pd_log_name(feed->log));
+  if (pd_journal_once(source, BAD_SAID_EVERY_MS, uv_now(&shell->loop), &more))
+    pd_say(PD_LEVEL_WARN, pd_kv_text("msg", what), pd_kv_text("log", pd_log_name(feed->log)),
+           pd_kv_uint("not_said_before", more));
+}
+
+/* The store was read to its end.  What was heard of before that reading began, and is not there,
+ * does not exist: entries are published when they are stored. */
+static void at_end(struct pd_feed *feed) {
+  struct pd_follower *follower = &feed->shell->turn.inputs[feed->log];
+  bool missing = follower->next <= follower->tail;
+  if (missing && feed->hinted) return; /* heard of meanwhile: read again */
+  if (missing) {
+    note_bad(feed, "events were announced that are not in the log");
+    pd_follower_ends(follower);
+  }
+  feed->behind = false;
+}
+
 static void on_read(void *context, enum pd_err err, const struct pd_stored *entries, size_t count) {
   struct pd_feed *feed = context;
   struct pd_shell *shell = feed->shell;
@@ -40,16 +66,16 @@ static void on_read(void *context, enum pd_err err, const struct pd_stored *entr
     enum pd_taken taken = pd_turn_input(&shell->turn, entries[i].bytes, entries[i].size, &hash);
     if (taken == PD_TAKEN || taken == PD_TAKEN_OLD) continue;
     if (taken == PD_TAKEN_PART) return;
+    feed->again_at = uv_now(&shell->loop) + REFUSED_PAUSE_MS;
     pd_metric_add(shell->counts.bad, 1);
-    if (pd_journal_once("stored-entry", 10000, uv_now(&shell->loop), NULL))
+    if (pd_journal_once("stored-entry", BAD_SAID_EVERY_MS, uv_now(&shell->loop), NULL))
       pd_say(PD_LEVEL_ERROR,
              pd_kv_text("msg", "an entry in the store does not follow; this input stands still"),
              pd_kv_text("log", pd_log_name(feed->log)),
              pd_kv_uint("last_seq", entries[i].last_seq));
     return;
   }
-  const struct pd_follower *follower = &shell->turn.inputs[feed->log];
-  if (count < READ_ENTRIES && follower->next > follower->tail) feed->behind = false;
+  if (count < READ_ENTRIES) at_end(feed);
 }
 
 static void read_more(struct pd_feed *feed) {
@@ -57,6 +83,8 @@ static void read_more(struct pd_feed *feed) {
   if (!feed->behind || feed->reading || !feeding(shell)) return;
   const struct pd_core *core = shell->service->core;
   if (core->room != NULL && core->room(shell->turn.self) == 0) return;
+  if (uv_now(&shell->loop) < feed->again_at) return;
+  feed->hinted = false;
   uint64_t from = shell->turn.inputs[feed->log].next;
   const char *name = pd_log_name(feed->log);
   feed->reading = pd_store_read(shell->store, name, from, READ_ENTRIES, on_read, feed) == PD_OK;
@@ -64,7 +92,7 @@ static void read_more(struct pd_feed *feed) {
 
 static void fall_behind(struct pd_feed *feed) {
   if (!feed->behind) pd_metric_add(feed->shell->counts.gaps, 1);
-  feed->behind = true;
+  feed->behind = feed->hinted = true;
 }
 
 /* ---- frames of other daemons
@@ -78,7 +106,7 @@ static void take_tip(struct pd_feed *feed, struct pd_bus_message *message) {
       &turn->batch, &pd_tip_descriptor, zmq_msg_data(frame), zmq_msg_size(frame));
   bool ours = tip != NULL && tip->log == feed->log && tip->shard == feed->shell->shard.code;
   if (!ours)
-    pd_metric_add(feed->shell->counts.bad, 1);
+    note_bad(feed, "a heartbeat that is none of this log");
   else if (pd_follower_tip(&turn->inputs[feed->log], tip->last_seq))
     fall_behind(feed);
 }
@@ -99,16 +127,26 @@ static bool hear_others(struct pd_feed *feed) {
   return feeding(shell);
 }
 
+/* It will be read from the store, in order. */
+static void pass_over(struct pd_feed *feed, zmq_msg_t *entry) {
+  struct pd_entry_view view;
+  feed->behind = feed->hinted = true;
+  if (pd_entry_open(zmq_msg_data(entry), zmq_msg_size(entry), &view) != PD_OK)
+    note_bad(feed, "a frame that is no entry");
+  else if (view.head.log == feed->log && view.head.shard == feed->shell->shard.code)
+    (void)pd_follower_tip(&feed->shell->turn.inputs[feed->log], view.head.last_seq);
+}
+
 static void take_entry(struct pd_feed *feed, struct pd_bus_message *message) {
   struct pd_shell *shell = feed->shell;
   zmq_msg_t *entry = &message->frames[1], *hash_frame = &message->frames[2];
   struct pd_hash hash;
   if (zmq_msg_size(hash_frame) != sizeof hash.bytes) {
-    pd_metric_add(shell->counts.bad, 1);
+    note_bad(feed, "a frame that is no entry");
     return;
   }
-  if (feed->behind || !feeding(shell)) { /* it will be read from the store, in order */
-    feed->behind = true;
+  if (feed->behind || !feeding(shell)) {
+    pass_over(feed, entry);
     return;
   }
   memcpy(hash.bytes, zmq_msg_data(hash_frame), sizeof hash.bytes);
@@ -119,7 +157,9 @@ static void take_entry(struct pd_feed *feed, struct pd_bus_message *message) {
   switch (taken) {
     case PD_TAKEN:
     case PD_TAKEN_OLD: return;
-    case PD_TAKEN_CORRUPT: pd_metric_add(shell->counts.bad, 1); break;
+    case PD_TAKEN_CORRUPT:
+      note_bad(feed, "an entry that does not follow; the log is read instead");
+      break;
     case PD_TAKEN_PART:
     case PD_TAKEN_GAP: break;
   }
@@ -140,7 +180,7 @@ static void on_frames(void *context, void *socket) {
     else if (err == PD_OK && message.count == 3)
       take_entry(feed, &message);
     else
-      pd_metric_add(feed->shell->counts.bad, 1);
+      note_bad(feed, "a message that is neither entry nor heartbeat");
   }
   pd_bus_message_close(&message);
   pd_shell_wake(feed->shell); /* this may run after the round's prepare */

@@ -18,6 +18,8 @@ struct pd_feed {
   struct pd_bus_watch *watch;
   bool behind;  /* read the store until it says there is no more */
   bool reading; /* a read is under way */
+  bool hinted;  /* more was heard of since that read began */
+  uint64_t again_at; /* no read before this loop time: the store gave a bad entry */
 };
 
 struct pd_shell_counts {

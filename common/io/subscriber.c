@@ -64,8 +64,19 @@ static void note_gap(struct pd_subscriber *self, enum pd_log log, uint64_t upto)
     self->calls.gap(self->calls.context, log, next, upto - 1);
 }
 
-static void take_entry(struct pd_subscriber *self, const uint8_t *bytes, size_t size) {
+/* Are these the bytes that the hash stands for? */
+static bool holds(zmq_msg_t *entry, zmq_msg_t *hash) {
+  struct pd_hash real = pd_hash_of(zmq_msg_data(entry), zmq_msg_size(entry));
+  return zmq_msg_size(hash) == sizeof real.bytes &&
+         memcmp(zmq_msg_data(hash), real.bytes, sizeof real.bytes) == 0;
+}
+
+/* What does not hold is passed over: it shows as a gap when the next entry or heartbeat comes. */
+static void take_entry(struct pd_subscriber *self, zmq_msg_t *frames) {
+  const uint8_t *bytes = zmq_msg_data(&frames[1]);
+  size_t size = zmq_msg_size(&frames[1]);
   struct pd_entry_view view;
+  if (!holds(&frames[1], &frames[2])) return;
   if (pd_entry_open(bytes, size, &view) != PD_OK || view.head.shard != self->shard) return;
   unsigned log = (unsigned)view.head.log;
   if (log == 0 || log >= PD_LOGS) return;
@@ -81,9 +92,12 @@ static void take_entry(struct pd_subscriber *self, const uint8_t *bytes, size_t 
 }
 
 static void take_tip(struct pd_subscriber *self, const uint8_t *bytes, size_t size) {
-  struct pd_tip *tip = paidan__v1__tip__unpack(NULL, size, bytes);
-  if (tip == NULL) return;
-  if (tip->shard == self->shard && (unsigned)tip->log < PD_LOGS && tip->log != 0) {
+  struct pd_arena arena;
+  pd_arena_init(&arena, self->arena, EVENT_ARENA);
+  const struct pd_tip *tip =
+      (const struct pd_tip *)pd_unpack_checked(&arena, &pd_tip_descriptor, bytes, size);
+  bool good = tip != NULL && tip->last_seq < UINT64_MAX;
+  if (good && tip->shard == self->shard && (unsigned)tip->log < PD_LOGS && tip->log != 0) {
     uint64_t *next = &self->next[tip->log];
     if (*next != 0 && tip->last_seq >= *next) {
       note_gap(self, tip->log, tip->last_seq + 1);
@@ -91,13 +105,12 @@ static void take_tip(struct pd_subscriber *self, const uint8_t *bytes, size_t si
     }
     if (self->calls.tip != NULL) self->calls.tip(self->calls.context, tip);
   }
-  paidan__v1__tip__free_unpacked(tip, NULL);
+  memset(self->arena, 0, arena.used);
 }
 
 static void take(struct pd_subscriber *self) {
   zmq_msg_t *frames = self->message.frames;
-  if (self->message.count == 3)
-    take_entry(self, zmq_msg_data(&frames[1]), zmq_msg_size(&frames[1]));
+  if (self->message.count == 3) take_entry(self, frames);
   if (self->message.count == 2) take_tip(self, zmq_msg_data(&frames[1]), zmq_msg_size(&frames[1]));
 }
 

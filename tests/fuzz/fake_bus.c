@@ -20,7 +20,7 @@ static fake_bus_fn *send_to;
 
 void fake_bus_put(const struct pd_frame *frames, size_t count) {
   waiting_count = count;
-  for (size_t i = 0; i < count && i < PD_BUS_FRAMES; i++) waiting[i] = frames[i];
+  for (size_t i = 0; frames != NULL && i < count && i < PD_BUS_FRAMES; i++) waiting[i] = frames[i];
 }
 
 void fake_bus_sends_to(fake_bus_fn *sent) { send_to = sent; }

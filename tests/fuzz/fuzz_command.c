@@ -92,6 +92,7 @@ static void put(uint32_t socket, const struct pd_frame *frames, size_t count) {
   if (count > 0) memcpy(all + 1, frames, count * sizeof *frames);
   if (count > 0) expect_person(frames[count - 1].data, frames[count - 1].size);
   if (count == 0) answered[number] = true, replies++; /* nothing that could be answered */
+  if (!pd_turn_open(fuzz_district_turn(PD_LOG_INTAKE))) settle(); /* it waits at the socket */
   fake_bus_put(all, count + 1);
   fake_bus_ready(door->sockets[socket].socket);
 }

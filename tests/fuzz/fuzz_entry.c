@@ -139,7 +139,8 @@ static void offer_damaged(enum pd_log log, struct pd_entry_head head, uint8_t wa
   if (way % 6 == 4) head.first_seq += way, head.last_seq += way;
   if (way % 6 == 5) head.log = (enum pd_log)(head.log % (PD_LOGS - 1) + 1);
   pd_pack_end(&packing[log].packer, &head, &packed);
-  if (flip) packing[log].memory[PD_ENTRY_HEAD + 1 + way % packed.size / 2] ^= 1;
+  size_t begin = packing[log].packer.used - packed.size; /* the entry ends where the items do */
+  if (flip) packing[log].memory[begin + way % packed.size] ^= 1;
   bool sure = way % 6 != 1 || chained; /* the first entry's prev is nobody's */
   if (way % 6 == 2 && follower->epoch == 0) sure = false;
   if (!sure) return;
