@@ -206,15 +206,19 @@ uint32_t grid_nearest(const struct grid *grid, const struct grid_query *query,
 
 /* ---- many at once ---- */
 
-/* Neighbours on the ground have numbers that are near: the bits of row and column interleaved. */
-static uint32_t interleaved(uint32_t u, uint32_t v) {
-  uint32_t key = 0;
-  for (uint32_t bit = 0; bit < 16; bit++) {
-    key |= (u >> (16 + bit) & 1) << (2 * bit);
-    key |= (v >> (16 + bit) & 1) << (2 * bit + 1);
-  }
-  return key;
+#define AHEAD_QUERY 4
+
+/* The upper half of a number's bits, each followed by a zero. */
+static uint32_t spread(uint32_t units) {
+  uint32_t bits = units >> 16;
+  bits = (bits | bits << 8) & 0x00ff00ff;
+  bits = (bits | bits << 4) & 0x0f0f0f0f;
+  bits = (bits | bits << 2) & 0x33333333;
+  return (bits | bits << 1) & 0x55555555;
 }
+
+/* Neighbours on the ground have numbers that are near: the bits of row and column interleaved. */
+static uint32_t interleaved(uint32_t u, uint32_t v) { return spread(u) | spread(v) << 1; }
 
 /* Sort pairs (key above, number below) by 11 bits of the key from `shift` on. */
 static void radix_pass(const uint64_t *from, uint64_t *to, uint32_t count, uint32_t shift) {
@@ -240,6 +244,14 @@ void grid_batch(const struct grid *grid, const struct grid_query *queries, uint3
   radix_pass(order, order + count, count, 54);
   for (uint32_t i = 0; i < count; i++) {
     uint32_t query = (uint32_t)order[count + i];
+    if (i + AHEAD_QUERY < count) { /* in the order of places they are anywhere in memory */
+      uint32_t ahead = (uint32_t)order[count + i + AHEAD_QUERY];
+      grid_ask(&queries[ahead]);
+      grid_ask(&hits[(size_t)ahead * stride]);
+      grid_ask((const char *)&hits[(size_t)ahead * stride] + 64);
+      grid_ask((const char *)&hits[(size_t)ahead * stride] + 128);
+      grid_ask(&found[ahead]);
+    }
     pd_assert(queries[query].k <= stride);
     found[query] = grid_nearest(grid, &queries[query], NULL, hits + (size_t)query * stride);
   }

@@ -17,9 +17,13 @@
 
 #define GRID_LANES 8
 #define GRID_LEVELS 25             /* levels 0 .. 24 */
-#define GRID_SPLIT 8               /* members a cell, above which an area is cut finer */
-#define GRID_MERGE 3               /* and below which it is cut coarser */
-#define GRID_SHIFT_MIN 16          /* an area is at least 2^16 units wide: about 730 m */
+#ifndef GRID_SPLIT
+#define GRID_SPLIT 8 /* members a cell, above which an area is cut finer */
+#define GRID_MERGE 3 /* and below which it is cut coarser */
+#endif
+#ifndef GRID_SHIFT_MIN
+#define GRID_SHIFT_MIN 16 /* an area is at least 2^16 units wide: about 730 m */
+#endif
 #define GRID_NOWHERE (-2100000000) /* the latitude of an empty lane: further than any bound */
 
 /* 128 bytes: places in one cache line, masks and names in the next. */
