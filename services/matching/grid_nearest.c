@@ -218,7 +218,9 @@ static uint32_t spread(uint32_t units) {
 }
 
 /* Neighbours on the ground have numbers that are near: the bits of row and column interleaved. */
-static uint32_t interleaved(uint32_t u, uint32_t v) { return spread(u) | spread(v) << 1; }
+static uint32_t interleaved(uint32_t u, uint32_t v) {
+  return spread(u) | spread(v) << 1;
+}
 
 /* Sort pairs (key above, number below) by 11 bits of the key from `shift` on. */
 static void radix_pass(const uint64_t *from, uint64_t *to, uint32_t count, uint32_t shift) {

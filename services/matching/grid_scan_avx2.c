@@ -3,10 +3,9 @@
 
 #include <immintrin.h>
 
-#ifndef GRID_EAGER
-#define GRID_EAGER 1.5f
-#define GRID_SPARE 2.0f
-#endif
+/* The first circle should hold GRID_EAGER * k + GRID_SPARE members. */
+#define GRID_EAGER 1.3f
+#define GRID_SPARE 1.5f
 
 struct lens {
   __m256i lat_e7;

@@ -17,13 +17,9 @@
 
 #define GRID_LANES 8
 #define GRID_LEVELS 25             /* levels 0 .. 24 */
-#ifndef GRID_SPLIT
-#define GRID_SPLIT 8 /* members a cell, above which an area is cut finer */
-#define GRID_MERGE 3 /* and below which it is cut coarser */
-#endif
-#ifndef GRID_SHIFT_MIN
-#define GRID_SHIFT_MIN 16 /* an area is at least 2^16 units wide: about 730 m */
-#endif
+#define GRID_SPLIT 8               /* members a cell, above which an area is cut finer */
+#define GRID_MERGE 3               /* and below which it is cut coarser */
+#define GRID_SHIFT_MIN 16          /* an area is at least 2^16 units wide: about 730 m */
 #define GRID_NOWHERE (-2100000000) /* the latitude of an empty lane: further than any bound */
 
 /* 128 bytes: places in one cache line, masks and names in the next. */
@@ -121,6 +117,10 @@ static inline uint32_t grid_cell_at(const struct grid *grid, const struct grid_a
   uint32_t row = (v & inside) >> (shift - grid_row_bits(area->level));
   return area->cells + (row << bits) + ((u & inside) >> (shift - bits));
 }
+
+/* Near of a haversine: four of them, in square units. */
+#define GRID_UNITS 572957795.13082320876 /* 1e-7 degree, in a radian */
+#define GRID_NEAR ((float)(4 * GRID_UNITS * GRID_UNITS))
 
 /* One query, made ready for a scan.
  *

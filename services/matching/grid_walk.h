@@ -7,11 +7,6 @@
  *     LIST_STEP; uint32_t lens_pick(lens, cells, count, list);
  *                    copy those of at most LIST_STEP cells which have members and the needed bits;
  *                    returns how many; may write LIST_STEP
- * and if it keeps the best few in registers, WALK_TOP, TOP_K and
- *     struct top;  top_begin(top);
- *     float top_add(top, k, block, lanes, near);     lanes of a block; returns the k-th near so far
- *     bool top_end(top, limit, bag);                 everything within limit to the bag; false if
- *                                                    something within it was lost
  *
  * A window of cells about the place, large enough for k by the density there, is scanned first; its
  * k-th nearest bounds what is left to be seen.  Rows go from the middle outwards and end at the
@@ -42,12 +37,8 @@ struct walk {
   int32_t lat_e7;
   int32_t lon_e7;
   float limit; /* near of the worst that could still be among the k, with the margin */
-  bool quick;  /* the candidates are in `top`, not yet in the bag */
-  struct lens lens;
-#ifdef WALK_TOP
-  struct top top;
-#endif
   uint32_t listed;
+  struct lens lens;
   uint64_t list[LISTED + 2 * LIST_STEP + 8];
 };
 
@@ -148,15 +139,6 @@ GRID_ASKS void ask_for(const struct walk *walk, uint64_t cell) {
 static inline void scan_block(struct walk *walk, uint32_t number) {
   float near[GRID_LANES];
   uint32_t lanes = lens_look(&walk->lens, &walk->grid->blocks[number], walk->limit, near);
-#ifdef WALK_TOP
-  if (walk->quick) {
-    if (lanes == 0) return;
-    float limit = top_add(&walk->top, walk->seek->k, number, lanes, near) * walk->seek->slack;
-    walk->limit = limit < walk->limit ? limit : walk->limit;
-    walk->bag->count += (uint32_t)__builtin_popcount(lanes);
-    return;
-  }
-#endif
   for (; lanes; lanes &= lanes - 1) {
     uint32_t lane = (uint32_t)__builtin_ctz(lanes);
     if (near[lane] <= walk->limit) bag_add(walk, near[lane], number * GRID_LANES + lane);
@@ -287,9 +269,6 @@ static void scan_window(struct walk *walk, const struct window *now) {
 /* Begin again with nobody found. */
 static inline void walk_empty(struct walk *walk) {
   walk->bag->count = 0;
-#ifdef WALK_TOP
-  if (walk->quick) top_begin(&walk->top);
-#endif
 }
 
 /* A window of `half` units to the north and the south, and as far on the ground east and west. */
@@ -306,14 +285,13 @@ static inline float half_height(const struct walk *walk) {
 }
 
 /* The square of the radius in which, by the density about the place, some more than k should be. */
-static inline float first_near(const struct walk *walk) {
-  const struct grid *grid = walk->grid;
-  uint32_t u = grid_u(grid, walk->lon_e7), v = grid_v(grid, walk->lat_e7);
+static inline float first_near(const struct grid *grid, const struct grid_seek *seek) {
+  uint32_t u = grid_u(grid, seek->lon_e7), v = grid_v(grid, seek->lat_e7);
   const struct grid_area *area = &grid->areas[grid_area_at(grid, u, v)];
-  float count = (float)(area->count + 1) * walk->seek->share;
+  float count = (float)(area->count + 1) * seek->share;
   float side = (float)((uint64_t)1 << grid->facts->shift);
-  float enough = GRID_EAGER * (float)walk->seek->k + GRID_SPARE;
-  return side * side * enough / (3.14f * sqrtf(walk->seek->narrow) * count);
+  float enough = GRID_EAGER * (float)seek->k + GRID_SPARE;
+  return side * side * enough / (3.14f * sqrtf(seek->narrow) * count);
 }
 
 /* Look about the place at this longitude: its own, or its other one across 180 E. */
@@ -329,7 +307,7 @@ static inline void scan_from(struct walk *walk, int32_t lon_e7) {
 static inline void walk_circles(struct walk *walk) {
   const struct grid_seek *seek = walk->seek;
   walk->lon_e7 = seek->lon_e7;
-  for (float near = first_near(walk);;) {
+  for (float near = first_near(walk->grid, seek);;) {
     bool last = near >= seek->limit;
     walk->limit = last ? seek->limit : near;
     walk_empty(walk);
@@ -398,14 +376,6 @@ static uint32_t walk_all(const struct grid *grid, const struct grid_seek *seek,
   walk.lat_e7 = seek->lat_e7;
   walk.listed = 0;
   bag.room = 2 * seek->k + 64;
-#ifdef WALK_TOP
-  walk.quick = seek->k <= TOP_K && !seek->picky;
-  if (walk.quick) {
-    walk_circles(&walk);
-    if (top_end(&walk.top, walk.limit, &bag)) return finish(&walk, hits);
-    walk.quick = false; /* too many ties for it */
-  }
-#endif
   walk_circles(&walk);
   return finish(&walk, hits);
 }
