@@ -54,7 +54,7 @@ struct pd_program {
   size_t count; /* at most PD_SETTINGS_MAX */
 };
 
-#define PD_SETTINGS_MAX 64
+#define PD_SETTINGS_MAX 192
 
 /* Fill `values` (the caller's struct; zeroed here) from the defaults, the file, the environment and
  * the flags. Returns -1 to go on, or the exit code: 0 after --help, --version, --print-config and a

@@ -173,6 +173,7 @@ static void fold(struct intake *self, const struct pd_event *event) {
     case PD_EVENT_INPUTS_NOTED:
     case PD_EVENT_ORDER_CANCELLED: /* order_closed follows */
     case PD_EVENT_HOLD_DECIDED:
+    case PD_EVENT_POLICY_ADOPTED:
     case PD_EVENT_EXTERNAL_NOTED:
     case PD_EVENT_WAVE_OPENED:
     case PD_EVENT_ORDER_STAFFED: /* the slots say so already */

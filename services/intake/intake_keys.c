@@ -43,6 +43,7 @@ static struct answer answer_of(const struct pd_event *event) {
     case PD_EVENT_NOT_SET:
     case PD_EVENT_EPOCH_BEGAN:
     case PD_EVENT_INPUTS_NOTED:
+    case PD_EVENT_POLICY_ADOPTED:
     case PD_EVENT_ORDER_SERVED:
     case PD_EVENT_ORDER_CLOSED:
     case PD_EVENT_WAVE_OPENED:

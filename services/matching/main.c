@@ -1,68 +1,75 @@
 /* paidan-matching - who is invited to take an order. */
+#include "common/io/journal.h"
 #include "common/io/shell.h"
 #include "services/matching/matching_core.h"
+#include "services/matching/policy.h"
+#include "services/matching/policy_file.h"
 
-#define TTL_COUNT 4
+#include <signal.h>
 
 struct matching_config {
   struct pd_common_config common;
-  uint64_t offers_per_slot;
-  uint64_t wave_max;
-  uint64_t ttl_min[TTL_COUNT]; /* by enum Urgency, from routine on */
-  uint64_t lead_min;
-  uint64_t reach_m;
-  uint64_t horizon_h;
-  uint64_t scan_max;
-  uint64_t tally_max;
+  char rules_file[256];
 };
-
-/* The defaults are those of matching_policy_default. */
-#define ROW(row_name, field, low, high, text, row_help)                        \
-  {                                                                            \
-    .name = row_name, .kind = PD_SETTING_UINT, .min = (low), .max = (high),    \
-    .offset = offsetof(struct matching_config, field), .fallback = (text),     \
-    .help = (row_help)                                                         \
-  }
 
 static const struct pd_setting settings[] = {
-    ROW("offers_per_slot", offers_per_slot, 1, 64, "3",
-        "Invitations for each free slot of a wave."),
-    ROW("wave_max", wave_max, 1, MATCHING_WAVE_MAX, "64", "Invitations of one wave at most."),
-    ROW("ttl_routine_minutes", ttl_min[0], 1, 10080, "60",
-        "Minutes that a routine offer stays open."),
-    ROW("ttl_soon_minutes", ttl_min[1], 1, 10080, "60",
-        "Minutes that an offer of urgency soon stays open."),
-    ROW("ttl_urgent_minutes", ttl_min[2], 1, 10080, "30",
-        "Minutes that an urgent offer stays open."),
-    ROW("ttl_emergency_minutes", ttl_min[3], 1, 10080, "15",
-        "Minutes that an emergency offer stays open."),
-    ROW("lead_minutes", lead_min, 1, 1440, "15",
-        "Minutes from now to the earliest start that is proposed."),
-    ROW("reach_m", reach_m, 1, 50000, "50000", "Metres within which volunteers are looked at."),
-    ROW("horizon_hours", horizon_h, 1, 8760, "336",
-        "Hours after the earliest start in which one is looked for."),
-    ROW("scan_max", scan_max, 1, 1000000, "20000", "People looked at for one wave at most."),
-    ROW("tally_max", tally_max, 0, 100000000, "4000000",
-        "People counted in one turn to explain unmatched orders."),
+    {.name = "rules_file",
+     .kind = PD_SETTING_TEXT,
+     .offset = offsetof(struct matching_config, rules_file),
+     .size = sizeof((struct matching_config *)0)->rules_file,
+     .help = "YAML file with the district's rules; SIGHUP reads it anew. "
+             "Empty: the rules that the log has adopted, or the defaults."},
 };
 
-/* A district has one matcher in a process, so its policy may stand here. */
-static const void *policy(const void *config) {
-  static struct matching_policy made;
-  const struct matching_config *from = config;
-  made = (struct matching_policy){
-      .offers_per_slot = (uint32_t)from->offers_per_slot,
-      .wave_max = (uint32_t)from->wave_max,
-      .ttl_min = {(uint32_t)from->ttl_min[0], (uint32_t)from->ttl_min[0],
-                  (uint32_t)from->ttl_min[1], (uint32_t)from->ttl_min[2],
-                  (uint32_t)from->ttl_min[3]},
-      .lead_min = (uint32_t)from->lead_min,
-      .reach_m = (uint32_t)from->reach_m,
-      .horizon_h = (uint32_t)from->horizon_h,
-      .scan_max = (uint32_t)from->scan_max,
-      .tally_max = (uint32_t)from->tally_max,
-  };
-  return &made;
+/* A district has one matcher in a process, so what is beside its core may stand here. */
+struct matcher {
+  struct pd_shell *shell;
+  const char *path;
+  struct matching_rules rules;
+  uv_signal_t hangup;
+  bool readable;
+};
+
+/* Refused rules change nothing: the ones that the log has adopted stay in force. */
+static void read_rules(struct matcher *matcher) {
+  char why[256] = "";
+  if (matcher->path[0] == '\0') return;
+  matcher->readable = policy_read(matcher->path, &matcher->rules, why, sizeof why) == PD_OK;
+  if (!matcher->readable) {
+    pd_say(PD_LEVEL_ERROR, pd_kv_text("msg", "the rules file is refused; the old rules stay"),
+           pd_kv_text("why", why));
+  }
+}
+
+static void propose(struct matcher *matcher) {
+  if (!matcher->readable || pd_shell_turn(matcher->shell)->self == NULL) return;
+  matching_propose(pd_shell_turn(matcher->shell)->self, &matcher->rules);
+  pd_shell_wake(matcher->shell);
+}
+
+static void on_hangup(uv_signal_t *signal, int number) {
+  (void)number;
+  struct matcher *matcher = signal->data;
+  read_rules(matcher);
+  propose(matcher);
+}
+
+static enum pd_err open_matcher(struct pd_shell *shell, const void *config, void **context) {
+  static struct matcher matcher;
+  matcher.shell = shell;
+  matcher.path = ((const struct matching_config *)config)->rules_file;
+  *context = &matcher;
+  if (uv_signal_init(pd_shell_loop(shell), &matcher.hangup) != 0) return PD_EIO;
+  matcher.hangup.data = &matcher;
+  read_rules(&matcher);
+  return uv_signal_start(&matcher.hangup, on_hangup, SIGHUP) == 0 ? PD_OK : PD_EIO;
+}
+
+static void lead(void *context) { propose(context); }
+
+static void close_matcher(void *context) {
+  struct matcher *matcher = context;
+  uv_close((uv_handle_t *)&matcher->hangup, NULL);
 }
 
 int main(int argc, char **argv) {
@@ -72,7 +79,9 @@ int main(int argc, char **argv) {
       .settings = settings,
       .settings_count = sizeof settings / sizeof settings[0],
       .config_size = sizeof(struct matching_config),
-      .policy = policy,
+      .open = open_matcher,
+      .lead = lead,
+      .close = close_matcher,
   };
   return pd_shell_main(argc, argv, &service);
 }

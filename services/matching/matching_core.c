@@ -1,20 +1,11 @@
 #include "services/matching/matching_core.h"
 
+#include "services/matching/cost.h"
 #include "services/matching/nearby.h"
+#include "services/matching/policy.h"
 #include "services/matching/rules.h"
 #include "services/matching/state.h"
 #include "services/matching/waves.h"
-
-const struct matching_policy matching_policy_default = {
-    .offers_per_slot = 3,
-    .wave_max = MATCHING_WAVE_MAX,
-    .ttl_min = {60, 60, 30, 15, 15},
-    .lead_min = 15,
-    .reach_m = 50000,
-    .horizon_h = 24 * 14,
-    .scan_max = 20000,
-    .tally_max = 4000000,
-};
 
 /* Entries are numbered from 1, so each table has one more that is never used. */
 #define TABLE(arena, type, count) PD_ARENA_ARRAY((arena), type, (size_t)(count) + 1)
@@ -46,12 +37,10 @@ static void init_image(struct matching *self, struct pd_arena *arena) {
 static void *matching_init(struct pd_arena *arena, const struct pd_limits *limits,
                            const struct pd_shard *shard, const void *policy) {
   struct matching *self = PD_ARENA_ARRAY(arena, struct matching, 1);
-  self->policy = policy != NULL ? *(const struct matching_policy *)policy : matching_policy_default;
+  policy_fill(&self->rules, policy != NULL ? policy : &matching_policy_default);
   self->limits = *limits;
   self->zone_min = shard->zone_min;
-  self->tally_left = self->policy.tally_max;
-  pd_assert(self->policy.offers_per_slot > 0 && self->policy.lead_min > 0);
-  pd_assert(self->policy.wave_max > 0 && self->policy.wave_max <= MATCHING_WAVE_MAX);
+  pd_assert(self->rules.of[0].offers_per_slot > 0 && self->rules.of[0].lead_min > 0);
   self->marks = PD_ARENA_ARRAY(arena, uint32_t, limits->persons);
   pd_arena_begin_image(arena);
   init_image(self, arena);
@@ -90,10 +79,11 @@ static void matching_apply(void *state, const struct pd_event *event) {
         state_order_stopped(self, event->order_expired->order);
       break;
     case PD_EVENT_WAVE_OPENED: state_wave_opened(self, event->wave_opened); break;
-    case PD_EVENT_OFFER_MADE: state_offer_made(self, event->offer_made); break;
+    case PD_EVENT_OFFER_MADE: state_offer_made(self, event->offer_made, event->time_ms); break;
     case PD_EVENT_OFFER_CLOSED: state_offer_closed(self, event->offer_closed); break;
     case PD_EVENT_SLOT_FILLED: state_slot_filled(self, event->slot_filled); break;
     case PD_EVENT_SLOT_REOPENED: state_slot_reopened(self, event->slot_reopened); break;
+    case PD_EVENT_POLICY_ADOPTED: state_policy_adopted(self, event->policy_adopted); break;
     case PD_EVENT_NOT_SET: case PD_EVENT_CASE_SIZE:
     case PD_EVENT_EPOCH_BEGAN: case PD_EVENT_INPUTS_NOTED: case PD_EVENT_SITE_REGISTERED:
     case PD_EVENT_TEAM_REGISTERED: case PD_EVENT_TEAM_JOINED: case PD_EVENT_RESIDENT_REGISTERED:
@@ -152,17 +142,45 @@ static void follow(struct matching *self, const struct pd_event *event, struct p
     case PD_EVENT_REMINDER_DUE: case PD_EVENT_POINTS_POSTED: case PD_EVENT_HOLD_PLACED:
     case PD_EVENT_HOLD_RESOLVED: case PD_EVENT_STAR_REACHED: case PD_EVENT_MESSAGE_SENT:
     case PD_EVENT_MESSAGE_FAILED: case PD_EVENT_MESSAGE_SUPPRESSED: case PD_EVENT_EXTERNAL_NOTED:
-      break;
+    case PD_EVENT_POLICY_ADOPTED: break;
   }
+}
+
+static const struct matching_rules *in_force(const struct matching *self) {
+  return self->facts->policy == 0 ? &self->rules : &self->facts->rules;
+}
+
+static bool is_proposed(const struct matching *self) {
+  _Static_assert(sizeof(struct matching_policy) % sizeof(uint32_t) == 0, "compared as bytes");
+  return self->proposes && memcmp(&self->proposed, in_force(self), sizeof self->proposed) != 0;
+}
+
+/* Rules are adopted at once. */
+static int64_t matching_deadline(const void *state) {
+  return is_proposed(state) ? 0 : PD_NEVER;
+}
+
+void matching_propose(struct matching *self, const struct matching_rules *rules) {
+  pd_assert(rules->of[0].wave_max > 0 && rules->of[0].wave_max <= MATCHING_WAVE_MAX);
+  self->proposed = *rules;
+  self->proposes = true;
+}
+
+uint32_t matching_rules_in_force(const struct matching *self, struct matching_rules *rules) {
+  *rules = *in_force(self);
+  return self->facts->policy;
 }
 
 static void matching_decide(void *state, const struct pd_input *input, struct pd_outbox *out) {
   struct matching *self = state;
-  pd_assert(out->self == self && self->tally_left <= self->policy.tally_max);
+  pd_assert(out->self == self);
   switch (input->kind) {
     case PD_INPUT_EVENT: follow(self, input->event, out); break;
-    case PD_INPUT_BATCH_END: self->tally_left = self->policy.tally_max; break;
-    case PD_INPUT_COMMAND: case PD_INPUT_DELIVERY: case PD_INPUT_TIME: break;
+    case PD_INPUT_BATCH_END: self->tally_used = 0; break;
+    case PD_INPUT_TIME:
+      if (is_proposed(self)) policy_say(out, &self->proposed, self->facts->policy + 1);
+      break;
+    case PD_INPUT_COMMAND: case PD_INPUT_DELIVERY: break;
   }
 }
 
@@ -175,11 +193,12 @@ const struct pd_core matching_core = {
     .init = matching_init,
     .apply = matching_apply,
     .decide = matching_decide,
+    .deadline = matching_deadline,
     .check = matching_check,
 };
 
-static struct matching_verdict judge(const struct rules *rules, uint32_t number,
-                                     uint32_t distance_m) {
+static struct matching_verdict judge(const struct rules *rules, const struct costs *costs,
+                                     uint32_t number, uint32_t distance_m) {
   pd_assert(number < rules->self->facts->volunteers);
   struct proposal time = {0, 0};
   enum pd_reason reason = rules_try(rules, number, distance_m, &time);
@@ -189,7 +208,8 @@ static struct matching_verdict judge(const struct rules *rules, uint32_t number,
                                    .reason = reason,
                                    .distance_m = distance_m,
                                    .start_ms = time.start_ms,
-                                   .end_ms = time.end_ms};
+                                   .end_ms = time.end_ms,
+                                   .cost = costs_of(costs, number, distance_m)};
 }
 
 enum pd_err matching_explain(const struct matching *self, uint64_t order,
@@ -201,7 +221,8 @@ enum pd_err matching_explain(const struct matching *self, uint64_t order,
   const struct order *looked_at = &self->orders[entry];
   struct rules rules = rules_begin(self, looked_at, now_ms, false);
   uint32_t distance_m = nearby_distance_m(looked_at->cell, self->volunteers[number].cell);
-  *verdict = judge(&rules, number, distance_m);
+  struct costs costs = costs_begin(self, looked_at, now_ms);
+  *verdict = judge(&rules, &costs, number, distance_m);
   return PD_OK;
 }
 
@@ -210,11 +231,12 @@ uint32_t matching_candidates(const struct matching *self, uint64_t order, int64_
   uint32_t entry = state_order(self, order);
   if (entry == 0 || self->orders[entry].closed || max == 0) return 0;
   struct rules rules = rules_begin(self, &self->orders[entry], now_ms, false);
+  struct costs costs = costs_begin(self, rules.order, now_ms);
   struct nearby walk;
   uint32_t number, distance_m, count = 0;
   nearby_begin(&walk, self, rules.order, max);
   while (count < max && nearby_next(&walk, &number, &distance_m))
-    list[count++] = judge(&rules, number, distance_m);
+    list[count++] = judge(&rules, &costs, number, distance_m);
   return count;
 }
 

@@ -8,8 +8,8 @@
  *                    volunteer_exited  person_erased  order_placed  order_cancelled  offer_answered
  *                    volunteer_withdrew  service_started  order_served  order_closed
  *                  scheduling: wave_due  order_escalated  order_expired  no_show_noted
- *     events out:  wave_opened  offer_made  offer_closed  slot_filled  slot_reopened
- *                  order_staffed  order_unmatched
+ *     events out:  policy_adopted  wave_opened  offer_made  offer_closed  slot_filled
+ *                  slot_reopened  order_staffed  order_unmatched
  *
  * Invariants (walked by matching_core.check):
  *     - a slot is won once: an order's bookings have different slots, exactly its filled ones;
@@ -19,8 +19,8 @@
  *     - an order's memory is free again when intake closed it and its last offer has ended.
  *
  * The core has no clock: the time of a wave is kept by scheduling, and is heard as wave_due.
- * Policy is read in decide only.  What was decided stands in the events, so a replay never needs
- * the policy it was made with.
+ * Policy is read in decide only, and stands in the state: what a district sets is proposed to the
+ * core, said as policy_adopted, and followed from there on.
  */
 #ifndef MATCHING_CORE_H
 #define MATCHING_CORE_H
@@ -31,6 +31,7 @@
 struct matching; /* all state; lives in the arena given to init */
 
 #define MATCHING_WAVE_MAX 64 /* no policy may send more at once: an order has at most 64 slots */
+#define MATCHING_KINDS    8  /* enum OrderKind; 0: not said */
 
 /* What a district may tune: every number of the matcher that is no law and no limit. */
 struct matching_policy {
@@ -43,13 +44,43 @@ struct matching_policy {
   uint32_t scan_max;        /* people within reach who are looked at for one wave */
   uint32_t tally_max;       /* people counted in one turn to explain unmatched orders; when it is
                                used up, an unmatched order counts those within reach only */
+  uint32_t rule_own_order;  /* 1: nobody is invited to an own order */
+  uint32_t rule_not_vetted; /* 1: sensitive orders go to vetted volunteers only */
+  uint32_t adults_only;     /* 1: no minors, also where the law would let them */
+  uint32_t candidates;      /* nearest eligible people whose costs are compared, 1 or more */
+  uint32_t fairness_m;      /* metres of way, times the square of the recent offers */
+  uint32_t continuity_m;    /* metres of way forgiven to who served this resident last */
+  uint32_t rare_skill_m;    /* metres of way for each rare skill that is not needed */
+  uint32_t rare_permille;   /* of the active volunteers: so many at most have a rare skill */
 };
 
-/* 3 offers a slot, 64 a wave; 60, 60, 30, 15, 15 minutes; 15 minutes lead; 50 km; 14 days. */
+/* 3 offers a slot, 64 a wave; 60, 30, 15, 15 minutes; 15 minutes lead; 50 km; 14 days; the others
+ * are named in policy.c. */
 extern const struct matching_policy matching_policy_default;
 
-/* The service's core; its policy is a struct matching_policy. */
+/* The policy for each kind of order. */
+struct matching_rules {
+  struct matching_policy of[MATCHING_KINDS];
+};
+
+/* The service's core; its policy is a struct matching_policy, followed until one is adopted. */
 extern const struct pd_core matching_core;
+
+/* Propose rules: unless they are in force already, the core says policy_adopted as soon as it is
+ * given the time.  To be repeated when the state was rebuilt. */
+void matching_propose(struct matching *self, const struct matching_rules *rules);
+
+/* The rules in force, and the number of their policy_adopted: 0 if none was said. */
+uint32_t matching_rules_in_force(const struct matching *self, struct matching_rules *rules);
+
+/* What inviting somebody costs, in metres of way; the parts as cost.h explains them. */
+struct matching_cost {
+  int64_t total_m; /* way + fairness + rare - continuity */
+  int64_t way_m;
+  int64_t fairness_m;
+  int64_t continuity_m;
+  int64_t rare_m;
+};
 
 /* What the rules say about one volunteer and one order at one time. */
 struct matching_verdict {
@@ -58,11 +89,12 @@ struct matching_verdict {
   uint32_t distance_m;   /* between the two cells' centres, rounded up */
   int64_t start_ms;      /* the time that suits; 0 where a rule before TOO_MANY_OFFERS fails */
   int64_t end_ms;
+  struct matching_cost cost;
 };
 
 /* Why is, or is not, this volunteer invited to this order?  Tries the hard rules in the order of
  * enum Reason and changes nothing.  RANKED_LOWER: no rule stands against it, but the open wave was
- * full with nearer people; UNSPECIFIED: no wave is open, and the next one would look at this
+ * full with people who cost less; UNSPECIFIED: no wave is open, and the next one would look at this
  * volunteer.  PD_ENOENT: the order is not open here, or the person is no volunteer. */
 PD_MUST_USE enum pd_err matching_explain(const struct matching *self, uint64_t order,
                                          const struct pd_id *person, int64_t now_ms,

@@ -10,7 +10,8 @@ void nearby_begin(struct nearby *walk, const struct matching *self, const struct
   pd_assert(expect > 0);
   struct pd_lonlat place = pd_geo_center(order->cell);
   uint32_t farthest = (uint32_t)self->facts->radius_m;
-  uint32_t reach_m = self->policy.reach_m < farthest ? self->policy.reach_m : farthest;
+  uint32_t reach_m = state_policy(self, order)->reach_m;
+  if (reach_m > farthest) reach_m = farthest;
   uint32_t first = expect < CHUNK_MIN ? CHUNK_MIN : expect;
   walk->self = self;
   walk->query = (struct grid_query){.lat_e7 = place.lat_e7,

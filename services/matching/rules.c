@@ -18,7 +18,7 @@ static int64_t local_hour_ceil(int64_t time_ms, int32_t zone_min) {
 
 /* The last start that is looked for. */
 static int64_t last_start(const struct rules *rules) {
-  int64_t stop = rules->first_ms + (int64_t)rules->self->policy.horizon_h * PD_HOUR_MS;
+  int64_t stop = rules->first_ms + (int64_t)rules->policy->horizon_h * PD_HOUR_MS;
   return stop < rules->last_ms ? stop : rules->last_ms;
 }
 
@@ -44,16 +44,20 @@ static bool never_free(const struct rules *rules, const struct volunteer *volunt
 struct rules rules_begin(const struct matching *self, const struct order *order, int64_t now_ms,
                          bool marked) {
   pd_assert(order->id != 0 && order->minutes > 0);
-  int64_t soonest = now_ms + self->policy.lead_min * PD_MINUTE_MS;
+  const struct matching_policy *policy = state_policy(self, order);
+  int64_t soonest = now_ms + policy->lead_min * PD_MINUTE_MS;
   bool emergency = order->urgency == PD_URGENCY_EMERGENCY;
   struct rules rules = {
       .self = self,
       .order = order,
+      .policy = policy,
+      .now_ms = now_ms,
       .first_ms = soonest > order->window_start_ms ? soonest : order->window_start_ms,
       .last_ms = state_latest_start(order),
       .own = state_volunteer(self, &order->requester),
       .minutes = order->minutes,
-      .adults_only = emergency || order->kind == PD_ORDER_KIND_EMERGENCY ||
+      .adults_only = policy->adults_only != 0 || emergency ||
+                     order->kind == PD_ORDER_KIND_EMERGENCY ||
                      (order->skills & SKILL_BIT(PD_SKILL_RESCUE)) != 0,
       .on_call = emergency,
       .marked = marked,
@@ -163,13 +167,14 @@ enum pd_reason rules_try(const struct rules *rules, uint32_t number, uint32_t di
   pd_assert(number < self->facts->volunteers);
   const struct volunteer *volunteer = &self->volunteers[number];
   if (volunteer->status != VOLUNTEER_ACTIVE) return PD_REASON_INACTIVE;
-  if (number == rules->own) return PD_REASON_OWN_ORDER;
+  if (number == rules->own && rules->policy->rule_own_order) return PD_REASON_OWN_ORDER;
   if (was_asked(rules, number)) return PD_REASON_ALREADY_ASKED;
   if ((order->skills & ~volunteer->skills) != 0) return PD_REASON_SKILL;
-  if (distance_m > volunteer->radius_m || distance_m > self->policy.reach_m)
+  if (distance_m > volunteer->radius_m || distance_m > rules->policy->reach_m)
     return PD_REASON_RADIUS;
   if (rules->adults_only && volunteer->age <= PD_AGE_BAND_14_17) return PD_REASON_AGE;
-  if (order->sensitive && !volunteer->vetted) return PD_REASON_NOT_VETTED;
+  if (order->sensitive && !volunteer->vetted && rules->policy->rule_not_vetted)
+    return PD_REASON_NOT_VETTED;
   enum pd_reason reason = rules_find_time(rules, volunteer, proposal);
   if (reason != PD_REASON_UNSPECIFIED) return reason;
   if (volunteer->open_offers >= self->limits.offers_each) return PD_REASON_TOO_MANY_OFFERS;

@@ -14,6 +14,8 @@
 struct rules {
   const struct matching *self;
   const struct order *order;
+  const struct matching_policy *policy;
+  int64_t now_ms;
   int64_t first_ms; /* earliest start that may be proposed */
   int64_t last_ms;  /* latest start; before first_ms when there is no time left */
   uint64_t hours[3]; /* of the week that any of these starts could touch */

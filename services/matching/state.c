@@ -1,6 +1,7 @@
 #include "services/matching/state.h"
 
 #include "common/base/calendar.h"
+#include "services/matching/policy.h"
 
 #define CELL_X_MAX 179999
 #define CELL_Y_MAX 89999
@@ -41,6 +42,22 @@ uint32_t state_asked(const struct matching *self, const struct order *order, uin
   uint32_t at = order->asked;
   while (at != 0 && self->asked[at].volunteer != volunteer) at = self->asked[at].next;
   return at;
+}
+
+const struct matching_policy *state_policy(const struct matching *self, const struct order *order) {
+  bool adopted = self->facts->policy != 0;
+  const struct matching_rules *rules = adopted ? &self->facts->rules : &self->rules;
+  unsigned kind = order->kind < MATCHING_KINDS ? order->kind : PD_ORDER_KIND_UNSPECIFIED;
+  pd_assert(rules->of[kind].wave_max > 0 && rules->of[kind].wave_max <= MATCHING_WAVE_MAX);
+  return &rules->of[kind];
+}
+
+uint32_t state_load(const struct matching *self, const struct volunteer *volunteer, int64_t week) {
+  pd_assert(volunteer->load <= STATE_LOAD_MAX);
+  if (volunteer->load == 0) return 0;
+  int64_t weeks = week - pd_week_number(volunteer->offered_ms, self->zone_min);
+  if (weeks <= 0) return volunteer->load;
+  return weeks < 32 ? volunteer->load >> weeks : 0;
 }
 
 uint32_t state_free_slots(const struct order *order) {
@@ -104,6 +121,14 @@ static uint32_t volunteer_number(struct matching *self, struct pd_id person) {
   return number;
 }
 
+static void count_skills(struct matching *self, uint32_t skills, bool more) {
+  for (uint32_t left = skills; left != 0; left &= left - 1) {
+    uint32_t *count = &self->facts->skilled[__builtin_ctz(left)];
+    pd_assert(more || *count > 0);
+    *count = more ? *count + 1 : *count - 1;
+  }
+}
+
 /* Only active volunteers stand in the index of places. */
 static void index_volunteer(struct matching *self, uint32_t number) {
   pd_assert(number < self->facts->volunteers);
@@ -112,7 +137,9 @@ static void index_volunteer(struct matching *self, uint32_t number) {
   self->facts->active += active;
   self->facts->active -= self->skills_of[number] != 0;
   pd_assert(self->facts->active <= self->facts->volunteers);
+  count_skills(self, self->skills_of[number], false);
   self->skills_of[number] = active ? volunteer->skills | SKILLS_ACTIVE : 0;
+  count_skills(self, self->skills_of[number], true);
   if (!active) {
     grid_remove(&self->grid, number);
     return;
@@ -202,6 +229,7 @@ static void remember_done(struct matching *self, const struct booking *booking) 
   pd_assert(booking->started && booking->volunteer < self->facts->volunteers);
   struct volunteer *volunteer = &self->volunteers[booking->volunteer];
   int64_t week = pd_week_number(booking->start_ms, self->zone_min);
+  volunteer->served = self->orders[booking->order].requester;
   if (booking->end_ms > volunteer->done_end_ms) {
     volunteer->done_start_ms = booking->start_ms;
     volunteer->done_end_ms = booking->end_ms;
@@ -263,7 +291,20 @@ void state_wave_opened(struct matching *self, const struct pd_wave_opened *said)
   self->orders[entry].wave_expires_ms = said->expires_at_ms;
 }
 
-void state_offer_made(struct matching *self, const struct pd_offer_made *said) {
+void state_policy_adopted(struct matching *self, const struct pd_policy_adopted *said) {
+  pd_assert(POLICY_ROWS > 0);
+  self->facts->policy = said->policy != 0 ? said->policy : self->facts->policy + 1;
+  policy_fold(&self->facts->rules, said);
+}
+
+static void note_load(const struct matching *self, struct volunteer *volunteer, int64_t time_ms) {
+  uint32_t load = state_load(self, volunteer, pd_week_number(time_ms, self->zone_min));
+  volunteer->load = within_u32(load + STATE_LOAD_ONE, 0, STATE_LOAD_MAX);
+  volunteer->offered_ms = time_ms;
+  volunteer->offered++;
+}
+
+void state_offer_made(struct matching *self, const struct pd_offer_made *said, int64_t time_ms) {
   struct pd_id person = PD_ID(said->volunteer);
   uint32_t number = state_volunteer(self, &person);
   uint32_t at = state_order(self, said->order);
@@ -287,6 +328,7 @@ void state_offer_made(struct matching *self, const struct pd_offer_made *said) {
   uint32_t pair = pd_pool_take(&self->free_asked) + 1;
   self->asked[pair] = (struct asked){.volunteer = number, .next = order->asked};
   order->asked = pair;
+  note_load(self, volunteer, sane_time(time_ms));
   if (said->offer > self->facts->last_offer) self->facts->last_offer = said->offer;
 }
 

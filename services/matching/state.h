@@ -18,6 +18,8 @@
 enum volunteer_status { VOLUNTEER_ACTIVE, VOLUNTEER_PAUSED, VOLUNTEER_EXITED, VOLUNTEER_ERASED };
 
 #define WEEK_HOURS    168u
+#define STATE_LOAD_ONE 16 /* what one offer adds to a volunteer's load */
+#define STATE_LOAD_MAX 1024
 #define SKILLS_ACTIVE 1u /* in skills_of: no skill has this bit */
 
 struct volunteer {
@@ -27,7 +29,11 @@ struct volunteer {
                             taken */
   int64_t done_end_ms;
   int64_t done_week; /* local week of such services, and how many of them it held */
+  int64_t offered_ms; /* when the last offer was made; 0: none was */
+  struct pd_id served; /* the resident who was served last */
   struct pd_square cell;
+  uint32_t load;    /* offers up to that time, in STATE_LOAD_ONEs, halved every week */
+  uint32_t offered; /* offers ever */
   uint32_t done_count;
   uint32_t skills; /* bit of each skill */
   uint32_t radius_m;
@@ -95,15 +101,22 @@ struct facts {
   uint64_t active;     /* of them */
   uint64_t radius_m;   /* no volunteer has ever wished to travel farther */
   uint64_t last_offer; /* highest id said */
+  uint32_t skilled[32]; /* active volunteers with each skill */
+  struct matching_rules rules; /* as adopted */
+  uint32_t policy; /* number of the rules; 0: none were adopted */
+  uint32_t zero;
 };
 
 struct matching {
-  struct matching_policy policy;
+  struct matching_rules rules; /* followed until some are adopted */
+  struct matching_rules proposed;
   struct pd_limits limits;
   int32_t zone_min;
   uint32_t serial;     /* of the scan that last marked someone */
   uint32_t *marks;     /* scratch, a serial for each volunteer: asked for the order at hand */
-  uint64_t tally_left; /* people who may still be counted in this turn */
+  uint64_t tally_used; /* people who were counted in this turn */
+  bool proposes;
+  uint8_t zero[7];
   struct grid grid;    /* of the active volunteers, by number */
   struct facts *facts;
   struct volunteer *volunteers;
@@ -137,6 +150,12 @@ uint32_t state_booking(const struct matching *self, const struct order *order, u
 /* The pair of an order and a volunteer who was invited to it, 0 if there is none. */
 uint32_t state_asked(const struct matching *self, const struct order *order, uint32_t volunteer);
 
+/* The rules in force for an order. */
+const struct matching_policy *state_policy(const struct matching *self, const struct order *order);
+
+/* A volunteer's recent offers as seen in a local week, in STATE_LOAD_ONEs. */
+uint32_t state_load(const struct matching *self, const struct volunteer *volunteer, int64_t week);
+
 /* Slots that nobody holds. */
 uint32_t state_free_slots(const struct order *order);
 
@@ -153,7 +172,8 @@ void state_order_stopped(struct matching *self, uint64_t id);
 void state_order_closed(struct matching *self, uint64_t id);
 void state_service_started(struct matching *self, const struct pd_service_started *said);
 void state_wave_opened(struct matching *self, const struct pd_wave_opened *said);
-void state_offer_made(struct matching *self, const struct pd_offer_made *said);
+void state_offer_made(struct matching *self, const struct pd_offer_made *said, int64_t time_ms);
+void state_policy_adopted(struct matching *self, const struct pd_policy_adopted *said);
 void state_offer_closed(struct matching *self, const struct pd_offer_closed *said);
 void state_slot_filled(struct matching *self, const struct pd_slot_filled *said);
 void state_slot_reopened(struct matching *self, const struct pd_slot_reopened *said);

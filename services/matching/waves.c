@@ -1,6 +1,7 @@
 #include "services/matching/waves.h"
 
 #include "common/base/calendar.h"
+#include "services/matching/cost.h"
 #include "services/matching/nearby.h"
 #include "services/matching/rules.h"
 
@@ -9,8 +10,11 @@
 /* Somebody to be invited. */
 struct invitation {
   struct proposal time;
+  int64_t cost_m;
   uint32_t volunteer;
   uint32_t distance_m;
+  uint32_t met; /* how many were looked at before */
+  uint32_t zero;
 };
 
 /* A wave in the making. */
@@ -67,30 +71,73 @@ static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 static uint32_t wave_room(const struct matching *self, const struct order *order,
                           uint32_t *wanted) {
   pd_assert(state_free_slots(order) > 0);
-  *wanted = least(self->policy.wave_max, state_free_slots(order) * self->policy.offers_per_slot);
+  const struct matching_policy *policy = state_policy(self, order);
+  *wanted = least(policy->wave_max, state_free_slots(order) * policy->offers_per_slot);
   uint32_t room = least(pd_pool_free(&self->free_offers), pd_pool_free(&self->free_asked));
   if (pd_pool_free(&self->free_bookings) == 0) room = 0;
   return least(*wanted, room);
 }
 
-/* Look at the people around, nearest first, until the wave is full. */
+/* Keep the cheapest, in the order of cost; of equal ones who was met first. */
+static void keep_cheapest(struct wave *wave, const struct invitation *one) {
+  pd_assert(wave->count <= wave->wanted && wave->wanted > 0);
+  if (wave->count == wave->wanted) {
+    wave->tally[PD_REASON_RANKED_LOWER]++;
+    if (wave->invited[wave->count - 1].cost_m <= one->cost_m) return;
+    wave->count--;
+  }
+  uint32_t at = wave->count++;
+  for (; at > 0 && wave->invited[at - 1].cost_m > one->cost_m; at--)
+    wave->invited[at] = wave->invited[at - 1];
+  wave->invited[at] = *one;
+}
+
+/* Can nobody this far away or farther be cheaper than those who would be invited now? */
+static bool is_settled(const struct wave *wave, const struct costs *costs, uint32_t distance_m) {
+  if (wave->count < wave->wanted) return false;
+  if (!costs_matter(costs)) return true;
+  int64_t least_m = (int64_t)distance_m - costs->policy->continuity_m;
+  return wave->invited[wave->count - 1].cost_m <= least_m;
+}
+
+/* A wave is told nearest first, as it was found. */
+static void sort_as_met(struct wave *wave) {
+  pd_assert(wave->count <= MATCHING_WAVE_MAX);
+  for (uint32_t i = 1; i < wave->count; i++) {
+    struct invitation one = wave->invited[i];
+    uint32_t at = i;
+    for (; at > 0 && wave->invited[at - 1].met > one.met; at--)
+      wave->invited[at] = wave->invited[at - 1];
+    wave->invited[at] = one;
+  }
+}
+
+/* Look at the people around, nearest first, until the wave is full of those who cost least. */
 static void gather(struct matching *self, const struct rules *rules, struct wave *wave) {
   struct nearby walk;
-  uint32_t number, distance_m;
+  uint32_t number, distance_m, eligible = 0;
+  struct costs costs = costs_begin(self, rules->order, rules->now_ms);
   pd_assert(wave->wanted > 0 && wave->wanted <= MATCHING_WAVE_MAX);
+  uint32_t enough = wave->wanted;
+  if (costs_matter(&costs) && rules->policy->candidates > enough)
+    enough = rules->policy->candidates;
   nearby_begin(&walk, self, rules->order, 2 * wave->wanted);
-  while (wave->count < wave->wanted && wave->considered < self->policy.scan_max &&
+  while (eligible < enough && wave->considered < rules->policy->scan_max &&
          nearby_next(&walk, &number, &distance_m)) {
-    struct proposal time;
-    enum pd_reason reason = rules_try(rules, number, distance_m, &time);
+    struct invitation one = {
+        .volunteer = number, .distance_m = distance_m, .met = wave->considered};
+    if (is_settled(wave, &costs, distance_m)) break;
+    enum pd_reason reason = rules_try(rules, number, distance_m, &one.time);
     wave->considered++;
     if (reason != PD_REASON_UNSPECIFIED) {
       wave->tally[reason]++;
       continue;
     }
-    wave->invited[wave->count++] =
-        (struct invitation){.time = time, .volunteer = number, .distance_m = distance_m};
+    one.cost_m = costs_of(&costs, number, distance_m).total_m;
+    keep_cheapest(wave, &one);
+    eligible++;
   }
+  sort_as_met(wave);
   pd_assert(wave->count <= MATCHING_WAVE_MAX && wave->count <= wave->considered);
 }
 
@@ -121,9 +168,9 @@ static void set_apart(const struct matching *self, const struct order *order, ui
  * follows by counting, without looking at each. */
 static void count_everybody(struct matching *self, const struct rules *rules, struct wave *wave) {
   uint64_t everybody = self->facts->volunteers;
-  bool walked_all = wave->considered < self->policy.scan_max;
-  if (everybody > self->tally_left || !walked_all) return;
-  self->tally_left -= everybody;
+  bool walked_all = wave->considered < rules->policy->scan_max;
+  if (self->tally_used + everybody > rules->policy->tally_max || !walked_all) return;
+  self->tally_used += everybody;
   pd_assert(wave->count == 0);
   uint32_t *tally = wave->tally;
   uint32_t reached = wave->considered - tally[PD_REASON_OWN_ORDER] - tally[PD_REASON_ALREADY_ASKED];
@@ -158,7 +205,7 @@ static void say_unmatched(struct pd_outbox *out, const struct order *order,
 }
 
 static int64_t wave_expiry(const struct matching *self, const struct order *order, int64_t now_ms) {
-  int64_t expiry = now_ms + self->policy.ttl_min[order->urgency] * PD_MINUTE_MS;
+  int64_t expiry = now_ms + state_policy(self, order)->ttl_min[order->urgency] * PD_MINUTE_MS;
   int64_t latest = state_latest_start(order);
   pd_assert(expiry > now_ms && latest > now_ms);
   return expiry < latest ? expiry : latest;
@@ -264,7 +311,7 @@ static enum pd_reason booking_time(const struct matching *self, const struct off
   const struct order *order = &self->orders[offer->order];
   *time = (struct proposal){offer->start_ms, offer->end_ms};
   if (offer->start_ms >= now_ms) return rules_check_time(self, volunteer, *time);
-  int64_t lead_ms = self->policy.lead_min * PD_MINUTE_MS;
+  int64_t lead_ms = state_policy(self, order)->lead_min * PD_MINUTE_MS;
   int64_t latest_ms = state_latest_start(order);
   /* Whoever accepts in time may begin at the latest start, even if it is nearer than the lead. */
   bool near = now_ms <= latest_ms && now_ms + lead_ms > latest_ms;

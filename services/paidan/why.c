@@ -2,7 +2,7 @@
  *
  * Matching's core is replayed from the logs, in the recorded order, up to each wave of the order;
  * there it is asked whom that wave would look at.  Nothing is guessed: these are the same rules
- * over the same facts.
+ * over the same facts, with the policy that the log had adopted by then.
  */
 #include "common/base/calendar.h"
 #include "services/matching/matching_core.h"
@@ -93,9 +93,14 @@ static json_t *verdict_json(const struct why *why, const struct matching_verdict
     proto_enum(&paidan__v1__reason__descriptor, (int)verdict->reason, name);
   }
   if (verdict->start_ms != 0) pd_time_text(verdict->start_ms, why->tool->zone_min, start);
-  return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s}", "volunteer", pd_id_text(&verdict->person, id),
-                   "verdict", name, "zh", label.zh, "en", label.en, "distance_m",
-                   (int)verdict->distance_m, "start", start);
+  const struct matching_cost *cost = &verdict->cost;
+  json_t *parts = json_pack("{s:I, s:I, s:I, s:I}", "way", (json_int_t)cost->way_m, "fairness",
+                            (json_int_t)cost->fairness_m, "continuity",
+                            (json_int_t)-cost->continuity_m, "rare", (json_int_t)cost->rare_m);
+  return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:I, s:o}", "volunteer",
+                   pd_id_text(&verdict->person, id), "verdict", name, "zh", label.zh, "en",
+                   label.en, "distance_m", (int)verdict->distance_m, "start", start, "cost_m",
+                   (json_int_t)cost->total_m, "cost_parts_m", parts);
 }
 
 static json_t *tally_json(struct pd_tally **tallies, size_t count) {
@@ -204,7 +209,7 @@ static bool was_invited(const json_t *wave, const char *volunteer) {
 }
 
 /* The core answers "eligible" for everybody no rule keeps out; who got an offer was invited, the
- * others were farther away. */
+ * others cost more: they live farther away, or had more offers lately. */
 static void settle_verdicts(const json_t *wave) {
   size_t i;
   json_t *candidate;
@@ -230,7 +235,7 @@ static void say_tally(const struct out *out, const json_t *excluded) {
 }
 
 static void say_candidates(const struct out *out, const json_t *wave) {
-  static const char *const heads[] = {"    volunteer", "metres", "verdict", "", NULL};
+  static const char *const heads[] = {"    volunteer", "metres", "cost", "verdict", "", NULL};
   struct out_table table;
   size_t i;
   json_t *candidate;
@@ -240,6 +245,7 @@ static void say_candidates(const struct out *out, const json_t *wave) {
     out_cell(&table, "    %s", text_of(candidate, "volunteer"));
     out_cell(&table, "%lld",
              (long long)json_integer_value(json_object_get(candidate, "distance_m")));
+    out_cell(&table, "%lld", (long long)json_integer_value(json_object_get(candidate, "cost_m")));
     out_cell(&table, "%s", text_of(candidate, "zh"));
     out_cell(&table, "%s", text_of(candidate, "en"));
   }

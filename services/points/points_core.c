@@ -179,7 +179,7 @@ static void apply(void *core, const struct pd_event *event) {
   /* A decision on a hold is answered by hold_resolved, which changes the state; the others are not
    * this core's. */
   case PD_EVENT_HOLD_DECIDED: case PD_EVENT_NOT_SET: case PD_EVENT_EPOCH_BEGAN:
-  case PD_EVENT_EXTERNAL_NOTED:
+  case PD_EVENT_POLICY_ADOPTED: case PD_EVENT_EXTERNAL_NOTED:
   case PD_EVENT_INPUTS_NOTED: case PD_EVENT_SITE_REGISTERED: case PD_EVENT_TEAM_REGISTERED:
   case PD_EVENT_TEAM_JOINED: case PD_EVENT_VOLUNTEER_PAUSED: case PD_EVENT_VOLUNTEER_RESUMED:
   case PD_EVENT_VOLUNTEER_EXITED: case PD_EVENT_RESIDENT_REGISTERED: case PD_EVENT_PERSON_ERASED:

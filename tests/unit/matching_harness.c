@@ -8,7 +8,10 @@
 struct core_harness h;
 
 void matching_begin_with(const struct matching_policy *policy, const struct pd_limits *limits) {
-  core_start(&h, &matching_core, limits, policy);
+  static struct matching_policy nearest;
+  nearest = matching_policy_default;
+  nearest.fairness_m = nearest.continuity_m = nearest.rare_skill_m = 0;
+  core_start(&h, &matching_core, limits, policy != NULL ? policy : &nearest);
 }
 
 void matching_begin(void) { matching_begin_with(NULL, &pd_limits_small); }

@@ -1,5 +1,6 @@
 /* A random district beside a slow model that is written apart from the core: every wave must invite
- * exactly the nearest eligible people, at the earliest time each, and every tally must be right. */
+ * exactly the nearest eligible people (the way alone has a weight here), at the earliest time each,
+ * and every tally must be right. */
 #include "common/base/calendar.h"
 #include "common/base/geo.h"
 #include "common/base/rng.h"

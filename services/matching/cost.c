@@ -1,0 +1,50 @@
+#include "services/matching/cost.h"
+
+#include "common/base/calendar.h"
+
+#define LOAD_ONE STATE_LOAD_ONE
+#define SKILL_LAST PD_SKILL_SIGN_LANGUAGE
+
+/* Bits of the skills that at most rare_permille of the active volunteers have. */
+static uint32_t rare_skills(const struct matching *self, const struct matching_policy *policy) {
+  uint32_t mask = 0;
+  uint64_t most = self->facts->active * policy->rare_permille;
+  pd_assert(self->facts->active <= self->facts->volunteers);
+  if (policy->rare_skill_m == 0) return 0;
+  for (unsigned skill = 1; skill <= SKILL_LAST; skill++) {
+    uint64_t have = self->facts->skilled[skill];
+    if (have > 0 && have * 1000 <= most) mask |= 1u << skill;
+  }
+  return mask;
+}
+
+struct costs costs_begin(const struct matching *self, const struct order *order, int64_t now_ms) {
+  const struct matching_policy *policy = state_policy(self, order);
+  pd_assert(order->id != 0 && policy->candidates > 0);
+  return (struct costs){.self = self,
+                        .order = order,
+                        .policy = policy,
+                        .week = pd_week_number(now_ms, self->zone_min),
+                        .rare = rare_skills(self, policy) & ~order->skills};
+}
+
+struct matching_cost costs_of(const struct costs *costs, uint32_t number, uint32_t distance_m) {
+  const struct matching *self = costs->self;
+  const struct matching_policy *policy = costs->policy;
+  pd_assert(number < self->facts->volunteers);
+  const struct volunteer *volunteer = &self->volunteers[number];
+  int64_t load = state_load(self, volunteer, costs->week);
+  struct matching_cost cost = {.way_m = distance_m};
+  cost.fairness_m = policy->fairness_m * load * load / (LOAD_ONE * LOAD_ONE);
+  if (pd_id_equal(&volunteer->served, &costs->order->requester))
+    cost.continuity_m = policy->continuity_m;
+  uint32_t wasted = (uint32_t)__builtin_popcount(volunteer->skills & costs->rare);
+  cost.rare_m = (int64_t)policy->rare_skill_m * wasted;
+  cost.total_m = cost.way_m + cost.fairness_m + cost.rare_m - cost.continuity_m;
+  return cost;
+}
+
+bool costs_matter(const struct costs *costs) {
+  const struct matching_policy *policy = costs->policy;
+  return policy->fairness_m != 0 || policy->continuity_m != 0 || costs->rare != 0;
+}

@@ -1,0 +1,31 @@
+/* cost - whom to invite first among those whom no rule keeps out.
+ *
+ * One integer, in metres of way: the way itself, what recent offers count (convex: the second
+ * counts three times the first, so the next order goes to who has waited), less a credit to who
+ * served this resident last, and what rare skills count that this order would waste.
+ */
+#ifndef MATCHING_COST_H
+#define MATCHING_COST_H
+
+#include "services/matching/state.h"
+
+/* One order at one time, as costs see it. */
+struct costs {
+  const struct matching *self;
+  const struct order *order;
+  const struct matching_policy *policy;
+  int64_t week;  /* local week of the time */
+  uint32_t rare; /* bits of the skills that few have and the order does not need */
+  uint32_t zero;
+};
+
+/* Look at an order at now_ms. */
+struct costs costs_begin(const struct matching *self, const struct order *order, int64_t now_ms);
+
+/* The cost of inviting the volunteer of this number, who lives distance_m away. */
+struct matching_cost costs_of(const struct costs *costs, uint32_t number, uint32_t distance_m);
+
+/* May somebody farther away still be cheaper than somebody nearer? */
+bool costs_matter(const struct costs *costs);
+
+#endif

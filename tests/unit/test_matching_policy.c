@@ -1,0 +1,217 @@
+/* The rules of a district: how their file is read, how they are adopted, and whom they invite. */
+#include "services/matching/policy.h"
+#include "services/matching/policy_file.h"
+#include "tests/unit/matching_harness.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void begin(void) { matching_begin_with(&matching_policy_default, &pd_limits_small); }
+
+TestSuite(matching_policy, .init = begin, .fini = matching_end);
+
+static struct matching_rules rules;
+static char why[256];
+
+static enum pd_err parse(const char *yaml) {
+  return policy_parse("rules.yaml", (const uint8_t *)yaml, strlen(yaml), &rules, why, sizeof why);
+}
+
+static void refuses(const char *yaml, const char *place, const char *reason) {
+  struct matching_rules before;
+  cr_assert(parse("wave_max: 9\n") == PD_OK);
+  before = rules;
+  cr_assert(parse(yaml) == PD_EINVAL);
+  cr_assert(strncmp(why, place, strlen(place)) == 0, "%s", why);
+  cr_assert(strstr(why, reason) != NULL, "%s", why);
+  cr_assert(memcmp(&before, &rules, sizeof rules) == 0, "the old rules stay");
+}
+
+Test(matching_policy, reads_numbers_for_all_kinds_and_for_one) {
+  cr_assert(parse("offers_per_slot: 4\nemergency.offers_per_slot: 8\nvisit.fairness_m: 0\n") ==
+            PD_OK);
+  cr_assert(rules.of[PD_ORDER_KIND_WISH].offers_per_slot == 4);
+  cr_assert(rules.of[PD_ORDER_KIND_EMERGENCY].offers_per_slot == 8);
+  cr_assert(rules.of[PD_ORDER_KIND_VISIT].fairness_m == 0);
+  cr_assert(rules.of[PD_ORDER_KIND_VISIT].offers_per_slot == 4);
+  cr_assert(rules.of[PD_ORDER_KIND_WISH].fairness_m == matching_policy_default.fairness_m);
+}
+
+Test(matching_policy, an_empty_file_is_the_defaults) {
+  struct matching_rules defaults;
+  policy_fill(&defaults, &matching_policy_default);
+  cr_assert(parse("") == PD_OK);
+  cr_assert(memcmp(&defaults, &rules, sizeof rules) == 0);
+}
+
+Test(matching_policy, refuses_an_unknown_key_with_its_place) {
+  refuses("wave_max: 8\noffers_per_slut: 3\n", "rules.yaml:2:1", "offers_per_slut");
+  refuses("wave_max: 8\nparty.wave_max: 3\n", "rules.yaml:2:1", "party.wave_max");
+}
+
+Test(matching_policy, refuses_what_the_law_does_not_let_a_district_turn_off) {
+  refuses("rule_skill: 0\n", "rules.yaml:1:1", "rule_skill");
+  refuses("rule_hours: 0\n", "rules.yaml:1:1", "rule_hours");
+}
+
+Test(matching_policy, refuses_a_value_out_of_range_with_its_place) {
+  refuses("wave_max: 10000\n", "rules.yaml:1:11", "from 1 to 64");
+  refuses("fairness_m: .nan\n", "rules.yaml:1:13", "whole number");
+  refuses("\nmenu.reach_m: -1\n", "rules.yaml:2:15", "whole number");
+}
+
+Test(matching_policy, refuses_a_contradiction_with_its_place) {
+  refuses("wave_max: 2\noffers_per_slot: 3\n", "rules.yaml:2:18", "from 1 to 2");
+  refuses("visit.wave_max: 2\nvisit.offers_per_slot: 5\n", "rules.yaml:2:24", "from 1 to 2");
+}
+
+Test(matching_policy, says_proposed_rules_once_and_follows_them) {
+  cr_assert(parse("visit.offers_per_slot: 2\n") == PD_OK);
+  matching_propose(h.self, &rules);
+  core_time(&h, h.now_ms);
+  const struct pd_policy_adopted *said = core_expect(&h, PD_EVENT_POLICY_ADOPTED)->policy_adopted;
+  cr_assert(said->policy == 1 && said->n_values == POLICY_ROWS + 1);
+  core_time(&h, h.now_ms);
+  expect_silence();
+  for (uint64_t person = 1; person <= 5; person++)
+    given_volunteer(person, (struct a_volunteer){.east = (int32_t)person});
+  when_placed(7, (struct an_order){.kind = PD_ORDER_KIND_VISIT});
+  expect_wave(7, 1, 2);
+  core_skip(&h);
+  when_placed(8, (struct an_order){.kind = PD_ORDER_KIND_WISH});
+  expect_wave(8, 1, 3);
+}
+
+Test(matching_policy, does_not_say_rules_that_are_in_force_already) {
+  cr_assert(parse("") == PD_OK);
+  matching_propose(h.self, &rules);
+  core_time(&h, h.now_ms);
+  expect_silence();
+}
+
+Test(matching_policy, replays_by_the_rules_of_the_log_whatever_the_file_says_now) {
+  cr_assert(parse("fairness_m: 700\n") == PD_OK);
+  matching_propose(h.self, &rules);
+  core_time(&h, h.now_ms);
+  core_check_replay(&h); /* a fresh core, to which nothing is proposed */
+  struct matching_rules now;
+  cr_assert(matching_rules_in_force(h.self, &now) == 1);
+  cr_assert(memcmp(&now, &rules, sizeof rules) == 0);
+}
+
+Test(matching_policy, an_adopted_number_from_a_stranger_is_brought_within_its_range) {
+  struct pd_policy_value wild = PD_POLICY_VALUE_INIT, unknown = PD_POLICY_VALUE_INIT;
+  struct pd_policy_value *list[] = {&wild, &unknown};
+  struct pd_policy_adopted said = PD_POLICY_ADOPTED_INIT;
+  wild.number = PD_POLICY_NUMBER_WAVE_MAX;
+  wild.value = 4000000000u;
+  unknown.number = (enum pd_policy_number)99;
+  unknown.kind = (enum pd_order_kind)99;
+  said.values = list;
+  said.n_values = 2;
+  policy_fold(&rules, &said);
+  cr_assert(rules.of[0].wave_max == MATCHING_WAVE_MAX);
+}
+
+/* ---- whom the weights invite ---- */
+
+static void placed_and_closed(uint64_t order, struct an_order as) {
+  when_placed(order, as);
+  core_skip(&h);
+  when_closed(order, PD_ORDER_STATE_UNFILLED);
+  core_skip(&h);
+}
+
+Test(matching_policy, who_was_asked_much_lets_others_a_little_farther_away_go_first) {
+  for (uint64_t person = 1; person <= 3; person++) given_volunteer(person, (struct a_volunteer){0});
+  placed_and_closed(1, (struct an_order){0});
+  placed_and_closed(2, (struct an_order){0});
+  for (uint64_t person = 4; person <= 6; person++)
+    given_volunteer(person, (struct a_volunteer){.east = 2}); /* 178 m against 2 offers: 400 m */
+  when_placed(3, (struct an_order){0});
+  expect_wave(3, 1, 3);
+  for (uint64_t person = 4; person <= 6; person++) expect_offer(3, person);
+}
+
+Test(matching_policy, offers_of_long_ago_do_not_count) {
+  given_volunteer(1, (struct a_volunteer){0});
+  placed_and_closed(1, (struct an_order){0});
+  at_minute(HOURS(24 * 60));
+  when_placed(2, (struct an_order){.start_min = HOURS(24 * 61), .end_min = HOURS(24 * 61 + 9)});
+  core_skip(&h);
+  when_closed(2, PD_ORDER_STATE_UNFILLED);
+  when_placed(3, (struct an_order){.start_min = HOURS(24 * 61), .end_min = HOURS(24 * 61 + 9)});
+  cr_assert(verdict_on(3, 1).cost.fairness_m == 400, "order 2 and order 3, not order 1");
+}
+
+Test(matching_policy, the_same_volunteer_comes_again_to_the_same_old_person) {
+  given_volunteer(1, (struct a_volunteer){.east = 8});
+  when_placed(1, (struct an_order){.requester = 77});
+  core_skip(&h);
+  when_answered(1, 1, true);
+  when_started(1, 1, 1);
+  when_served(1);
+  when_closed(1, PD_ORDER_STATE_COMPLETED);
+  for (uint64_t person = 2; person <= 5; person++)
+    given_volunteer(person, (struct a_volunteer){.east = 1});
+  core_skip(&h);
+  uint32_t tomorrow = HOURS(24);
+  when_placed(
+      2, (struct an_order){
+             .requester = 77, .start_min = tomorrow + HOURS(8), .end_min = tomorrow + HOURS(18)});
+  const struct pd_wave_opened *wave = expect_wave(2, 1, 3);
+  cr_assert(wave->considered == 5 && wave->n_excluded == 1);
+  cr_assert(wave->excluded[0]->reason == PD_REASON_RANKED_LOWER && wave->excluded[0]->count == 2);
+  expect_offer(2, 2);
+  expect_offer(2, 3);
+  expect_offer(2, 1);
+}
+
+Test(matching_policy, a_rare_skill_is_kept_for_who_needs_it) {
+  struct a_volunteer nurse = {.skills = {PD_SKILL_NURSING}};
+  given_volunteer(1, nurse);
+  for (uint64_t person = 2; person <= 60; person++)
+    given_volunteer(person, (struct a_volunteer){.east = 1});
+  when_placed(1, (struct an_order){0});
+  expect_wave(1, 1, 3);
+  for (uint64_t person = 2; person <= 4; person++) expect_offer(1, person);
+  when_placed(2, (struct an_order){.skills = {PD_SKILL_NURSING}});
+  expect_wave(2, 1, 1);
+  cr_assert(expect_offer(2, 1)->distance_m == 0);
+}
+
+static int by_cost(const void *a, const void *b) {
+  const struct matching_verdict *x = a, *y = b;
+  return (x->cost.total_m > y->cost.total_m) - (x->cost.total_m < y->cost.total_m);
+}
+
+/* Whatever the walk leaves out is no cheaper: the wave costs what the cheapest of all cost. */
+Test(matching_policy, invites_the_cheapest_of_all_candidates) {
+  static struct matching_verdict all[64];
+  for (uint64_t person = 1; person <= 50; person++)
+    given_volunteer(person, (struct a_volunteer){.east = (int32_t)(person * 7 % 23),
+                                                 .north = (int32_t)(person * 5 % 17)});
+  for (uint64_t order = 1; order <= 60; order++) {
+    struct an_order as = {.east = (int32_t)(order % 9), .need = 1 + (uint32_t)order % 2};
+    when_placed(order, as);
+    const struct pd_wave_opened *wave = core_last(&h, PD_EVENT_WAVE_OPENED)->wave_opened;
+    uint32_t count = matching_candidates(h.self, order, h.now_ms, all, 64);
+    int64_t invited = 0, best = 0;
+    cr_assert(count == 50 && wave->order == order);
+    for (uint32_t i = 0; i < count; i++) {
+      struct matching_cost *cost = &all[i].cost;
+      bool was = all[i].reason == PD_REASON_ALREADY_ASKED;
+      int64_t root = 0; /* undo what this offer itself has added to the load */
+      while ((root + 1) * (root + 1) * 100 <= cost->fairness_m) root++;
+      if (was) cost->total_m += 100 * (root - 1) * (root - 1) - cost->fairness_m;
+      if (was) invited += cost->total_m;
+    }
+    qsort(all, count, sizeof *all, by_cost);
+    for (uint32_t i = 0; i < wave->offers; i++) best += all[i].cost.total_m;
+    cr_assert(invited == best, "order %d: %d m, could be %d m", (int)order, (int)invited,
+              (int)best);
+    when_closed(order, PD_ORDER_STATE_UNFILLED);
+    core_skip(&h);
+  }
+}
