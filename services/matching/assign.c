@@ -32,6 +32,7 @@ static bool rows_hold(const struct assign_problem *problem) {
 }
 
 static bool read_edges(struct assign *assign, const struct assign_problem *problem) {
+  pd_assert(assign->edge_count == problem->row[problem->requests]);
   uint32_t highest = 0;
   for (uint32_t i = 0; i < assign->request_count; i++) {
     struct assign_edge *edge = &assign->edges[assign->requests[assign->request_at[i]].first];
@@ -48,6 +49,7 @@ static bool read_edges(struct assign *assign, const struct assign_problem *probl
 }
 
 static void read_requests(struct assign *assign, const struct assign_problem *problem) {
+  pd_assert(assign->request_count == problem->requests);
   uint32_t edge = 0;
   for (uint32_t i = 0; i < assign->request_count; i++) {
     struct assign_request *request = &assign->requests[assign->request_at[i]];
@@ -67,6 +69,7 @@ static void read_requests(struct assign *assign, const struct assign_problem *pr
 /* A volunteer needs no more places than it has edges; they are only counted when the places given
  * would not fit into as many slots as there are edges. */
 static void read_volunteers(struct assign *assign, const struct assign_problem *problem) {
+  pd_assert(assign->volunteer_count == problem->volunteers);
   uint64_t all = 0;
   uint32_t slot = 0;
   for (uint32_t i = 0; i < assign->volunteer_count; i++) {
@@ -88,6 +91,7 @@ static void read_volunteers(struct assign *assign, const struct assign_problem *
 }
 
 static void take_tables(struct assign *assign, struct pd_arena *arena) {
+  pd_assert(arena->used <= arena->size);
   size_t requests = assign->request_count, volunteers = assign->volunteer_count;
   assign->edges = PD_ARENA_ARRAY(arena, struct assign_edge, assign->edge_count);
   assign->requests = PD_ARENA_ARRAY(arena, struct assign_request, requests);
@@ -130,6 +134,7 @@ struct offer {
 };
 
 static struct offer best_offer(const struct assign *assign, const struct assign_request *request) {
+  pd_assert(request->first <= request->last);
   struct offer offer = {NOTHING, NOTHING, request->penalty, request->penalty};
   for (uint32_t i = request->first; i < request->last; i++) {
     uint32_t col = assign->edges[i].col;
@@ -150,6 +155,7 @@ static struct offer best_offer(const struct assign *assign, const struct assign_
 }
 
 static void take_place(struct assign *assign, uint32_t request, uint32_t edge, uint32_t place) {
+  pd_assert(!(assign->edges[edge].col & EDGE_OUT) && assign->requests[request].open > 0);
   assign->edges[edge].col |= EDGE_USED;
   assign->slots[place] = (struct assign_slot){request, edge, assign->edges[edge].cost, 0};
   assign->requests[request].open--;
@@ -159,6 +165,7 @@ static void take_place(struct assign *assign, uint32_t request, uint32_t edge, u
  */
 static uint32_t weakest(const struct assign *assign, const struct assign_volunteer *volunteer,
                         int32_t *pays) {
+  pd_assert(volunteer->held <= volunteer->places);
   uint32_t weak = volunteer->first;
   *pays = INT32_MAX;
   for (uint32_t i = volunteer->first; i < volunteer->first + volunteer->held; i++) {
@@ -174,6 +181,7 @@ static uint32_t weakest(const struct assign *assign, const struct assign_volunte
 
 /* The request takes the weakest holder's place; returns who lost it. */
 static uint32_t oust(struct assign *assign, uint32_t number, uint32_t edge, uint32_t place) {
+  pd_assert(assign->edges[assign->slots[place].edge].col & EDGE_USED);
   uint32_t loser = assign->slots[place].request;
   assign->edges[assign->slots[place].edge].col &= ~EDGE_USED;
   assign->requests[loser].open++;
@@ -182,12 +190,14 @@ static uint32_t oust(struct assign *assign, uint32_t number, uint32_t edge, uint
 }
 
 static struct assign_volunteer *volunteer_of(struct assign *assign, uint32_t edge) {
+  pd_assert(edge < assign->edge_count);
   return &assign->volunteers[assign->edges[edge].col & EDGE_COL];
 }
 
 /* Two edges are equally cheap: the other one, if a place is free there or its weakest holder is as
  * indifferent.  No price changes. */
 static enum bid bid_tie(struct assign *assign, uint32_t number, uint32_t edge, uint32_t *loser) {
+  pd_assert(edge < assign->edge_count && assign->requests[number].open > 0);
   struct assign_volunteer *volunteer = volunteer_of(assign, edge);
   int32_t pays;
   if (volunteer->held < volunteer->places) {
@@ -202,6 +212,7 @@ static enum bid bid_tie(struct assign *assign, uint32_t number, uint32_t edge, u
 
 /* One bid for one open need. */
 static enum bid bid(struct assign *assign, uint32_t number, uint32_t *loser) {
+  pd_assert(number < assign->request_count && assign->requests[number].open > 0);
   struct assign_request *request = &assign->requests[number];
   struct offer offer = best_offer(assign, request);
   assign->labels[assign->volunteer_count + number].price = offer.second;
@@ -228,6 +239,7 @@ static enum bid bid(struct assign *assign, uint32_t number, uint32_t *loser) {
 
 /* Bid for a request, then for whoever lost a place by it, until all are served or nothing moves. */
 static void bid_on(struct assign *assign, uint32_t number, uint64_t budget) {
+  pd_assert(number < assign->request_count);
   while (assign->requests[number].open > 0 && assign->steps < budget) {
     uint32_t loser = number;
     enum bid result = bid(assign, number, &loser);
@@ -239,6 +251,7 @@ static void bid_on(struct assign *assign, uint32_t number, uint64_t budget) {
 
 /* Rounds over everybody who is open; ties that only swap wait for the next round. */
 static void auction(struct assign *assign) {
+  pd_assert(assign->hole == NOTHING);
   uint64_t budget = (uint64_t)ASSIGN_STEPS * assign->request_count;
   for (uint32_t round = 0; round < ASSIGN_ROUNDS; round++)
     for (uint32_t i = 0; i < assign->request_count; i++)
@@ -246,6 +259,7 @@ static void auction(struct assign *assign) {
 }
 
 void assign_solve(struct assign *assign) {
+  pd_assert(assign->edges != NULL);
   auction(assign);
   for (uint32_t i = 0; i < assign->request_count; i++)
     while (assign->requests[i].open > 0) assign_serve(assign, i);
@@ -253,6 +267,7 @@ void assign_solve(struct assign *assign) {
 
 /* The used edge leaves its slot. */
 static uint32_t vacate(struct assign *assign, uint32_t edge) {
+  pd_assert(assign->edges[edge].col & EDGE_USED);
   uint32_t number = assign->edges[edge].col & EDGE_COL;
   struct assign_volunteer *volunteer = &assign->volunteers[number];
   uint32_t slot = volunteer->first;
@@ -297,6 +312,7 @@ uint32_t assign_unserved(const struct assign *assign, uint32_t request) {
 }
 
 int64_t assign_cost(const struct assign *assign) {
+  pd_assert(assign->edges != NULL);
   int64_t cost = 0;
   for (uint32_t i = 0; i < assign->edge_count; i++)
     if (assign->edges[i].col & EDGE_USED) cost += assign->edges[i].cost;

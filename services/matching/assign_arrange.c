@@ -1,5 +1,6 @@
 /* Order for the cache: a walk over the graph, breadth first, numbers requests and volunteers as it
  * meets them.  A search stays among neighbours, so it stays in a small part of memory. */
+#include "common/base/err.h"
 #include "services/matching/assign.h"
 #include "services/matching/assign_table.h"
 
@@ -14,6 +15,7 @@ struct reverse {
 };
 
 static uint32_t followed(const struct assign_problem *problem, uint32_t request) {
+  pd_assert(request < problem->requests);
   uint32_t first = problem->row[request], last = problem->row[request + 1];
   return last - first > ARRANGE_EDGES ? first + ARRANGE_EDGES : last;
 }
@@ -41,6 +43,7 @@ struct walked {
 
 /* A request's place in the queue is its number. */
 static void meet_request(struct assign *assign, struct walked *walked, uint32_t request) {
+  pd_assert(request < assign->request_count);
   if (assign->request_at[request] != NOTHING) return;
   assign->request_at[request] = walked->requests;
   walked->queue[walked->requests++] = request;
@@ -48,6 +51,7 @@ static void meet_request(struct assign *assign, struct walked *walked, uint32_t 
 
 static void walk_from(struct assign *assign, const struct assign_problem *problem,
                       const struct reverse *reverse, struct walked *walked, uint32_t request) {
+  pd_assert(request < problem->requests);
   for (uint32_t k = problem->row[request]; k < followed(problem, request); k++) {
     uint32_t j = problem->col[k];
     if (assign->volunteer_at[j] != NOTHING) continue;
@@ -73,6 +77,7 @@ static void walk(struct assign *assign, const struct assign_problem *problem,
 }
 
 static bool columns_hold(const struct assign_problem *problem, uint32_t edges) {
+  pd_assert(edges == problem->row[problem->requests]);
   for (uint32_t k = 0; k < edges; k++)
     if (problem->col[k] >= problem->volunteers) return false;
   return true;
@@ -87,6 +92,7 @@ static bool scarce(const struct assign_problem *problem) {
 }
 
 void assign_arrange(struct assign *assign, const struct assign_problem *problem) {
+  pd_assert(assign->request_count == problem->requests);
   uint64_t words = (uint64_t)assign->edge_count * (sizeof(struct assign_slot) / sizeof(uint32_t));
   uint64_t needed = (uint64_t)problem->requests * ARRANGE_EDGES + problem->volunteers + 1;
   bool many = assign->edge_count >= ARRANGE_FROM && needed <= words;

@@ -6,6 +6,7 @@
 /* Needs are served or counted as unserved, and no edge is used that may not be. */
 static bool served(const struct assign *assign, const struct assign_problem *problem,
                    const uint8_t *forbidden) {
+  pd_assert(assign->request_count == problem->requests);
   for (uint32_t i = 0; i < problem->requests; i++) {
     uint64_t used = 0;
     for (uint32_t k = problem->row[i]; k < problem->row[i + 1]; k++) {
@@ -20,6 +21,7 @@ static bool served(const struct assign *assign, const struct assign_problem *pro
 
 /* What the slots say is what the edges say, and within the places. */
 static bool placed(const struct assign *assign, const struct assign_problem *problem) {
+  pd_assert(assign->volunteer_count == problem->volunteers);
   uint64_t slots = 0, used = 0;
   for (uint32_t j = 0; j < problem->volunteers; j++) {
     uint32_t at = assign->volunteer_at[j];
@@ -69,6 +71,7 @@ static int64_t dual(const struct assign *assign, const struct assign_problem *pr
 
 bool assign_certified(const struct assign *assign, const struct assign_problem *problem,
                       const uint8_t *forbidden) {
+  pd_assert(assign->request_count == problem->requests);
   if (!served(assign, problem, forbidden) || !placed(assign, problem)) return false;
   int64_t cost = primal(assign, problem);
   return cost == assign_cost(assign) && cost == dual(assign, problem, forbidden);

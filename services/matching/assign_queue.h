@@ -5,11 +5,13 @@
 
 #include "services/matching/assign_table.h"
 
+/* The bucket of a distance; BUCKETS: of what is further. */
 static inline uint32_t queue_bucket(const struct assign_queue *queue, int32_t distance) {
   uint32_t bucket = ((uint32_t)distance >> queue->shift) - queue->base;
   return bucket < BUCKETS ? bucket : BUCKETS;
 }
 
+/* Put a labelled node into its bucket. */
 static inline void queue_link(struct assign *assign, uint32_t node) {
   struct assign_queue *queue = assign->queue;
   struct assign_label *label = &assign->labels[node];
@@ -21,6 +23,7 @@ static inline void queue_link(struct assign *assign, uint32_t node) {
   if (bucket < BUCKETS) queue->full[bucket / 64] |= (uint64_t)1 << bucket % 64;
 }
 
+/* Take a node out of its bucket. */
 static inline void queue_unlink(struct assign *assign, uint32_t node) {
   struct assign_queue *queue = assign->queue;
   struct assign_label *label = &assign->labels[node];
@@ -75,6 +78,7 @@ static inline bool queue_advance(struct assign *assign) {
   return true;
 }
 
+/* Empty the queue for the next search. */
 static inline void queue_clear(struct assign_queue *queue) {
   for (uint32_t at = queue_next(queue, 0); at < BUCKETS; at = queue_next(queue, at + 1))
     queue->head[at] = 0;

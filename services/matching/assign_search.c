@@ -7,6 +7,7 @@
 
 /* Go on from a request: leave a need unserved there, or take any edge that is not used. */
 static void scan_request(struct assign *assign, uint32_t number, struct assign_end *end) {
+  pd_assert(number < assign->request_count);
   const struct assign_request *request = &assign->requests[number];
   const struct assign_label *label = &assign->labels[assign->volunteer_count + number];
   int32_t base = label->distance - label->price;
@@ -33,6 +34,7 @@ static void scan_request(struct assign *assign, uint32_t number, struct assign_e
 
 /* Go on from a volunteer: any of those who hold a place may give it up. */
 static void scan_volunteer(struct assign *assign, uint32_t number, struct assign_end *end) {
+  pd_assert(number < assign->volunteer_count);
   const struct assign_volunteer *volunteer = &assign->volunteers[number];
   int32_t here = assign->labels[number].distance, base = here - assign->labels[number].price;
   for (uint32_t i = volunteer->first; i < volunteer->first + volunteer->held; i++) {
@@ -76,6 +78,7 @@ static void search(struct assign *assign, struct assign_end *end) {
 
 /* Nodes nearer than the end rise by what they are nearer; then nothing is labelled any more. */
 static void take_prices(struct assign *assign, int32_t distance) {
+  pd_assert(assign->reached_count <= assign->request_count + assign->volunteer_count);
   for (uint32_t i = 0; i < assign->reached_count; i++) {
     struct assign_label *label = &assign->labels[assign->reached[i]];
     if (label->distance < distance) label->price += distance - label->distance;
@@ -94,6 +97,7 @@ static uint32_t give_up(struct assign *assign, uint32_t slot) {
 
 /* A volunteer loses a slot for good; the last one takes its number. */
 static void drop_slot(struct assign *assign, uint32_t volunteer, uint32_t slot) {
+  pd_assert(assign->volunteers[volunteer].held > 0);
   struct assign_volunteer *at = &assign->volunteers[volunteer];
   assign->slots[slot] = assign->slots[at->first + --at->held];
 }
@@ -101,6 +105,7 @@ static void drop_slot(struct assign *assign, uint32_t volunteer, uint32_t slot) 
 /* From a volunteer with a free slot back to where the search began: on each volunteer of the path
  * the request before it takes the slot that the request after it gives up. */
 static void augment(struct assign *assign, uint32_t volunteer, uint32_t slot) {
+  pd_assert(volunteer < assign->volunteer_count && slot < assign->edge_count);
   for (;;) {
     uint32_t edge = assign->volunteers[volunteer].from;
     uint32_t request = assign->volunteers[volunteer].from_request;
@@ -123,6 +128,7 @@ static void augment(struct assign *assign, uint32_t volunteer, uint32_t slot) {
 }
 
 static void augment_from(struct assign *assign, const struct assign_end *end) {
+  pd_assert(end->volunteer != NOTHING || end->request < assign->request_count);
   if (end->volunteer != NOTHING) {
     struct assign_volunteer *volunteer = &assign->volunteers[end->volunteer];
     augment(assign, end->volunteer, volunteer->first + volunteer->held++);
@@ -156,6 +162,7 @@ void assign_serve(struct assign *assign, uint32_t request) {
  * served by it, against the flow: to a volunteer at the volunteer's price, to an unserved need at
  * nothing. */
 static void reach_from_sink(struct assign *assign, const struct assign_end *end) {
+  pd_assert(assign->hole < assign->volunteer_count);
   for (uint32_t j = 0; j < assign->volunteer_count; j++) {
     struct assign_volunteer *volunteer = &assign->volunteers[j];
     int32_t price = assign->labels[j].price;
@@ -175,6 +182,7 @@ static void reach_from_sink(struct assign *assign, const struct assign_end *end)
 /* Prices fall by the distance from the sink, whose own price stays nothing; to keep those at
  * nothing that would fall below harms no edge, since costs are not below nothing either. */
 static void fall_prices(struct assign *assign, int32_t distance) {
+  pd_assert(distance >= 0);
   for (uint32_t i = 0; i < assign->volunteer_count + assign->request_count; i++) {
     struct assign_label *label = &assign->labels[i];
     label->price -= label->distance < distance ? label->distance : distance;
@@ -185,6 +193,7 @@ static void fall_prices(struct assign *assign, int32_t distance) {
 }
 
 void assign_fill(struct assign *assign, uint32_t volunteer) {
+  pd_assert(assign->hole == NOTHING && volunteer < assign->volunteer_count);
   struct assign_end end = {assign->labels[volunteer].price, NOTHING, NOTHING};
   assign->hole = volunteer;
   reach_from_sink(assign, &end);

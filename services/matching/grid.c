@@ -104,11 +104,13 @@ static uint32_t block_take(struct grid *grid) {
 
 /* Its lanes are empty: who leaves a lane clears it. */
 static void block_give(struct grid *grid, uint32_t block) {
+  pd_assert(block > 0 && block <= grid->facts->block_fresh);
   grid->next[block] = grid->facts->block_free;
   grid->facts->block_free = block;
 }
 
 static void lane_clear(struct grid_block *block, uint32_t lane) {
+  pd_assert(lane < GRID_LANES);
   block->lat_e7[lane] = GRID_NOWHERE;
   block->lon_e7[lane] = 0;
   block->mask[lane] = 0;
@@ -135,10 +137,12 @@ static void cell_add(struct grid *grid, uint64_t *cell, uint32_t member) {
   at->member[lane] = member;
   hot->slot = block * GRID_LANES + lane;
   *cell = grid_cell(grid_cell_mask(*cell) | hot->mask, block, more, lane + 1);
+  pd_assert(lane < GRID_LANES && hot->slot >= GRID_LANES);
 }
 
 /* The last lane of the cell's first block moves into the hole. */
 static void cell_fill_hole(struct grid *grid, uint32_t slot, uint32_t last_block, uint32_t last) {
+  pd_assert(slot >= GRID_LANES && last < GRID_LANES);
   struct grid_block *to = &grid->blocks[slot / GRID_LANES], *from = &grid->blocks[last_block];
   uint32_t lane = slot % GRID_LANES;
   if (slot != last_block * GRID_LANES + last) {
@@ -161,6 +165,7 @@ static uint32_t mask_without(const struct grid_block *block, uint32_t lane) {
 static void cell_take(struct grid *grid, uint64_t *cell, uint32_t member) {
   uint32_t block = grid_cell_block(*cell), lanes = grid_cell_lanes(*cell);
   uint32_t slot = grid->hot[member].slot, mask = grid_cell_mask(*cell);
+  pd_assert(slot != 0 && lanes > 0);
   bool more = grid_cell_more(*cell);
   /* Read before lanes are written: a wide load after a narrow store waits for the store. */
   if (!more) mask = mask_without(&grid->blocks[block], slot % GRID_LANES);
@@ -201,6 +206,7 @@ static uint32_t cell_unchain(struct grid *grid, uint64_t *cell, uint32_t chain) 
 
 /* UINT32_MAX when there is none. */
 static uint32_t run_take(struct grid *grid, uint32_t level) {
+  pd_assert(level > 0 && level < GRID_LEVELS);
   struct grid_facts *facts = grid->facts;
   uint32_t from = level;
   while (from < GRID_LEVELS && facts->cell_free[from] == 0) from++;
@@ -222,6 +228,7 @@ static uint32_t run_take(struct grid *grid, uint32_t level) {
 }
 
 static void run_give(struct grid *grid, uint32_t first, uint32_t level) {
+  pd_assert(level > 0 && level < GRID_LEVELS && first < grid->facts->cell_fresh);
   grid->cells[first] = grid->facts->cell_free[level];
   grid->facts->cell_free[level] = first;
 }
@@ -234,6 +241,7 @@ static uint32_t area_number(const struct grid *grid, const struct grid_area *are
 
 /* The finest level that leaves GRID_SPLIT / 2 or more members a cell. */
 static uint32_t level_for(const struct grid *grid, uint32_t count) {
+  pd_assert(grid->facts->shift >= GRID_SHIFT_MIN);
   uint32_t level = 0, most = 2 * (grid->facts->shift - 4);
   if (most > GRID_LEVELS - 1) most = GRID_LEVELS - 1;
   while (level < most && count > (uint64_t)GRID_SPLIT << level) level++;
@@ -243,6 +251,7 @@ static uint32_t level_for(const struct grid *grid, uint32_t count) {
 /* Everybody on the chain goes into their cells, cell by cell, so that neighbours share blocks that
  * follow each other. */
 static void area_fill(struct grid *grid, struct grid_area *area, uint32_t chain) {
+  pd_assert(area->level < GRID_LEVELS);
   area->mask = 0;
   while (chain) {
     struct grid_hot *hot = &grid->hot[chain - 1];
@@ -268,6 +277,7 @@ static void area_fill(struct grid *grid, struct grid_area *area, uint32_t chain)
 
 /* Cut an area into 2^level cells; it stays as it is when no run of cells is free. */
 static void area_recut(struct grid *grid, struct grid_area *area, uint32_t level) {
+  pd_assert(level != area->level && level < GRID_LEVELS);
   uint32_t cells = area_number(grid, area), chain = 0;
   if (level > 0) cells = run_take(grid, level);
   if (cells == UINT32_MAX) {
@@ -285,6 +295,7 @@ static void area_recut(struct grid *grid, struct grid_area *area, uint32_t level
 /* A coarser cut must not fail, or more cells could have members than there are blocks for: it takes
  * the first half of its own run. */
 static void area_coarsen(struct grid *grid, struct grid_area *area) {
+  pd_assert(area->level > 0);
   uint32_t first = area->cells, level = area->level, chain = 0;
   for (uint32_t i = 0; i < (uint32_t)1 << level; i++)
     chain = cell_unchain(grid, &grid->cells[first + i], chain);
@@ -325,6 +336,7 @@ static void link_out(struct grid *grid, uint32_t member) {
   const struct grid_hot *hot = &grid->hot[member];
   uint32_t u = grid_u(grid, hot->lon_e7), v = grid_v(grid, hot->lat_e7);
   struct grid_area *area = &grid->areas[grid_area_at(grid, u, v)];
+  pd_assert(area->count > 0 && grid->facts->count > 0);
   cell_take(grid, &grid->cells[grid_cell_at(grid, area, u, v)], member);
   area->count--;
   if (area->count == 0) area->mask = 0;
@@ -338,6 +350,7 @@ static void link_out(struct grid *grid, uint32_t member) {
 
 /* The median of one coordinate of all members, to 2^10 units: its upper 11 bits, then 11 more. */
 static int32_t median(const struct grid *grid, bool east) {
+  pd_assert(grid->facts->count > 0);
   uint32_t low = 0, rank = grid->facts->count / 2;
   for (uint32_t pass = 0; pass < 2; pass++) {
     uint32_t histogram[2048] = {0}, bucket = 0, shift = pass == 0 ? 21 : 10;
@@ -354,6 +367,7 @@ static int32_t median(const struct grid *grid, bool east) {
 
 /* Put the box about a place, its areas 2^shift units wide. */
 static void box_put(struct grid *grid, int32_t lat_e7, int32_t lon_e7, uint32_t shift) {
+  pd_assert(shift >= GRID_SHIFT_MIN && shift + grid->side <= 32);
   int64_t half = (int64_t)1 << (shift + grid->side - 1);
   int64_t south = lat_e7 - half, west = lon_e7 - half;
   if (south < INT32_MIN) south = INT32_MIN;
