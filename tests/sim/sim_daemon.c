@@ -102,8 +102,9 @@ static void build(struct sim *sim, struct sim_daemon *daemon, struct pd_turn *tu
   memcpy(policy.star_minutes, sim_star_minutes, sizeof policy.star_minutes);
   static const struct notification_policy nights = {
       .quiet = 1, .quiet_from_min = 22 * 60, .quiet_to_min = 7 * 60};
-  if (daemon->core == &points_core) config.policy = &policy;
-  if (daemon->core == &notification_core) config.policy = &nights;
+  bool own = !sim->options.story; /* stories are told under a district's defaults */
+  if (own && daemon->core == &points_core) config.policy = &policy;
+  if (own && daemon->core == &notification_core) config.policy = &nights;
   pd_arena_init(&config.state, memory, STATE_SIZE);
   memset(daemon->batch, 0, BATCH_SIZE);
   pd_arena_init(&config.batch, daemon->batch, BATCH_SIZE);
@@ -357,7 +358,7 @@ static void delivered(struct sim *sim, const struct sim_occurrence *now) {
   struct sim_daemon *daemon = &sim->daemons[now->who];
   if (sim_daemon_absent(sim, now)) return;
   uint32_t attempts = (uint32_t)(now->b >> 32);
-  bool ok = sim->healing || !sim_odds(&sim->rng, 6);
+  bool ok = sim->healing || sim->options.story || !sim_odds(&sim->rng, 6);
   if (!daemon->leading || !feeding(daemon) || (!ok && attempts < 3)) {
     struct sim_occurrence *again = sim_later(sim, 500 * SIM_MS, delivered);
     again->who = now->who;
@@ -376,7 +377,7 @@ static void delivered(struct sim *sim, const struct sim_occurrence *now) {
                                  .why = ok ? NULL : "no route"};
   pd_turn_now(&daemon->turn, sim_wall(sim));
   pd_turn_delivery(&daemon->turn, &delivery);
-  if (sim_odds(&sim->rng, 50)) pd_turn_delivery(&daemon->turn, &delivery);
+  if (!sim->options.story && sim_odds(&sim->rng, 50)) pd_turn_delivery(&daemon->turn, &delivery);
   sim_daemon_wake(sim, daemon);
 }
 
@@ -386,8 +387,8 @@ static void hand_out(struct sim *sim, struct sim_daemon *daemon) {
   memcpy(&cursor, daemon->cursor, sizeof cursor);
   for (int i = 0; i < UNDER_WAY; i++) {
     if (!notification_next(daemon->turn.self, daemon->turn.now_ms, &cursor, &message)) break;
-    struct sim_occurrence *next =
-        sim_later(sim, sim_between(&sim->rng, 1, 400) * SIM_MS, delivered);
+    int64_t in_ms = sim->options.story ? 100 : sim_between(&sim->rng, 1, 400);
+    struct sim_occurrence *next = sim_later(sim, in_ms * SIM_MS, delivered);
     next->who = daemon->number;
     next->life = daemon->life;
     next->a = message.seq;

@@ -1,0 +1,52 @@
+# Anna is erased while she is booked: the slot is free again.  Then Li is erased: the order
+# ends.  The erased hear nothing more.
+given the center
+given the institute
+given the station
+given a resident Li
+given a volunteer Anna, 1 km away
+given a volunteer Bo, 1.5 km away
+given a volunteer Chen, 2 km away
+given a volunteer Dora, 3 km away
+
+Mon 09:00 Li asks for 1 helper for 60 minutes, Mon 14:00 to Mon 18:00
+Mon 09:20 Anna accepts order 1
+Mon 10:00 the site erases Anna
+Mon 10:10 Dora accepts order 1
+Mon 11:00 the site erases Li
+Mon 11:10 nothing
+
+expect
+Mon 09:00 intake       Li asks: order 1, 1 helper, 60 minutes, Mon 14:00 to Mon 18:00
+Mon 09:00 matching     wave 1 of order 1: 3 offers until Mon 10:00
+Mon 09:00 matching     offer 1 of order 1 to Anna, 980 m away: Mon 14:00 to Mon 15:00
+Mon 09:00 matching     offer 2 of order 1 to Bo, 1425 m away: Mon 14:00 to Mon 15:00
+Mon 09:00 matching     offer 3 of order 1 to Chen, 1959 m away: Mon 14:00 to Mon 15:00
+Mon 09:00 notification Li hears: ORDER_RECEIVED
+Mon 09:00 notification Anna hears: OFFER
+Mon 09:00 notification Bo hears: OFFER
+Mon 09:00 notification Chen hears: OFFER
+Mon 09:20 intake       Anna says yes to offer 1
+Mon 09:20 matching     Anna has slot 1 of order 1, Mon 14:00 to Mon 15:00
+Mon 09:20 matching     offer 2 to Bo ends: FILLED
+Mon 09:20 matching     offer 3 to Chen ends: FILLED
+Mon 09:20 matching     order 1 has all its helpers
+Mon 09:20 notification Anna hears: BOOKED
+Mon 09:20 notification Li hears: HELP_FOUND
+Mon 09:20 notification Bo hears: OFFER_WITHDRAWN
+Mon 09:20 notification Chen hears: OFFER_WITHDRAWN
+Mon 10:00 intake       Anna is erased
+Mon 10:00 matching     Anna loses slot 1 of order 1: INACTIVE
+Mon 10:00 matching     wave 2 of order 1: 1 offer until Mon 11:00
+Mon 10:00 matching     offer 4 of order 1 to Dora, 2939 m away: Mon 14:00 to Mon 15:00
+Mon 10:00 notification Li hears: HELPER_LOST
+Mon 10:00 notification Dora hears: OFFER
+Mon 10:10 intake       Dora says yes to offer 4
+Mon 10:10 matching     Dora has slot 1 of order 1, Mon 14:00 to Mon 15:00
+Mon 10:10 matching     order 1 has all its helpers
+Mon 10:10 notification Dora hears: BOOKED
+Mon 10:10 notification Li hears: HELP_FOUND
+Mon 11:00 intake       Li is erased
+Mon 11:00 intake       order 1 is cancelled
+Mon 11:00 intake       order 1 ends: CANCELLED
+Mon 11:00 notification Dora hears: CANCELLED
