@@ -240,6 +240,11 @@ uint32_t matching_candidates(const struct matching *self, uint64_t order, int64_
   return count;
 }
 
+struct matching_answers matching_answers(const struct matching *self, enum pd_order_kind kind) {
+  pd_assert((unsigned)kind < MATCHING_KINDS);
+  return self->facts->answers[kind];
+}
+
 struct matching_load matching_load(const struct matching *self) {
   return (struct matching_load){.volunteers = self->facts->volunteers,
                                 .orders = *self->free_orders.taken,

@@ -52,6 +52,7 @@ struct matching_policy {
   uint32_t continuity_m;    /* metres of way forgiven to who served this resident last */
   uint32_t rare_skill_m;    /* metres of way for each rare skill that is not needed */
   uint32_t rare_permille;   /* of the active volunteers: so many at most have a rare skill */
+  uint32_t fill_percent;    /* acceptances that a wave is sized for, of its free slots; 0: none */
 };
 
 /* 3 offers a slot, 64 a wave; 60, 30, 15, 15 minutes; 15 minutes lead; 50 km; 14 days; the others
@@ -105,6 +106,13 @@ PD_MUST_USE enum pd_err matching_explain(const struct matching *self, uint64_t o
  * an order that is not open here. */
 uint32_t matching_candidates(const struct matching *self, uint64_t order, int64_t now_ms,
                              struct matching_verdict *list, uint32_t max);
+
+/* How volunteers answered offers for one kind of order lately; older answers count less. */
+struct matching_answers {
+  uint32_t known;    /* accepted, declined or expired without an answer */
+  uint32_t accepted; /* of them */
+};
+struct matching_answers matching_answers(const struct matching *self, enum pd_order_kind kind);
 
 /* How full the shard's tables are; for metrics. */
 struct matching_load {

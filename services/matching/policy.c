@@ -23,6 +23,7 @@ const struct matching_policy matching_policy_default = {
     .continuity_m = 1000,
     .rare_skill_m = 300,
     .rare_permille = 20,
+    .fill_percent = 200,
 };
 
 const struct policy_row policy_rows[POLICY_ROWS] = {
@@ -63,6 +64,9 @@ const struct policy_row policy_rows[POLICY_ROWS] = {
         "Metres of way that each rare skill counts which the order does not need (300)."),
     ROW("rare_permille", RARE_PERMILLE, rare_permille, 0, 1000,
         "A skill is rare when at most so many of 1,000 active volunteers have it (20)."),
+    ROW("fill_percent", FILL_PERCENT, fill_percent, 0, 1000,
+        "Acceptances that a wave is sized for, in percent of its free slots (200); 0: always "
+        "offers_per_slot."),
 };
 
 uint32_t policy_get(const struct matching_policy *policy, const struct policy_row *row) {

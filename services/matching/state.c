@@ -8,6 +8,8 @@
 #define SKILLS_KNOWN 32
 #define NEED_MAX 64u
 #define MINUTES_MAX 1440u
+#define ANSWERS_MIN 64u  /* before these the measured rate is chance */
+#define ANSWERS_MAX 1024u /* then both counts are halved: what is old fades */
 #define TIME_MAX (INT64_C(1) << 50) /* beyond every calendar; sums stay exact */
 
 uint32_t state_volunteer(const struct matching *self, const struct pd_id *person) {
@@ -50,6 +52,21 @@ const struct matching_policy *state_policy(const struct matching *self, const st
   unsigned kind = order->kind < MATCHING_KINDS ? order->kind : PD_ORDER_KIND_UNSPECIFIED;
   pd_assert(rules->of[kind].wave_max > 0 && rules->of[kind].wave_max <= MATCHING_WAVE_MAX);
   return &rules->of[kind];
+}
+
+uint32_t state_wave_size(const struct matching *self, const struct order *order) {
+  const struct matching_policy *policy = state_policy(self, order);
+  uint32_t slots = state_free_slots(order);
+  unsigned kind = order->kind < MATCHING_KINDS ? order->kind : PD_ORDER_KIND_UNSPECIFIED;
+  struct matching_answers answers = self->facts->answers[kind];
+  uint64_t size = (uint64_t)slots * policy->offers_per_slot;
+  pd_assert(answers.accepted <= answers.known && answers.known <= ANSWERS_MAX);
+  if (policy->fill_percent != 0 && answers.known >= ANSWERS_MIN) {
+    uint64_t yes = 100 * (uint64_t)(answers.accepted > 0 ? answers.accepted : 1);
+    size = ((uint64_t)slots * policy->fill_percent * answers.known + yes - 1) / yes;
+    if (size < slots) size = slots;
+  }
+  return size < policy->wave_max ? (uint32_t)size : policy->wave_max;
 }
 
 uint32_t state_load(const struct matching *self, const struct volunteer *volunteer, int64_t week) {
@@ -350,7 +367,24 @@ static void drop_offer(struct matching *self, uint64_t id) {
   free_when_over(self, at);
 }
 
+/* Somebody answered an offer, or let it expire. */
+static void note_answer(struct matching *self, uint64_t offer, bool accepted) {
+  uint32_t entry = state_offer(self, offer);
+  if (entry == 0) return;
+  const struct order *order = &self->orders[self->offers[entry].order];
+  unsigned kind = order->kind < MATCHING_KINDS ? order->kind : PD_ORDER_KIND_UNSPECIFIED;
+  struct matching_answers *answers = &self->facts->answers[kind];
+  pd_assert(answers->accepted <= answers->known);
+  answers->known++;
+  answers->accepted += accepted;
+  if (answers->known < ANSWERS_MAX) return;
+  answers->known /= 2;
+  answers->accepted /= 2;
+}
+
 void state_offer_closed(struct matching *self, const struct pd_offer_closed *said) {
+  if (said->reason == PD_REASON_DECLINED || said->reason == PD_REASON_SILENT)
+    note_answer(self, said->offer, false);
   drop_offer(self, said->offer);
 }
 
@@ -358,6 +392,7 @@ void state_slot_filled(struct matching *self, const struct pd_slot_filled *said)
   struct pd_id person = PD_ID(said->volunteer);
   uint32_t number = state_volunteer(self, &person);
   uint32_t at = state_order(self, said->order);
+  note_answer(self, said->offer, true);
   drop_offer(self, said->offer);
   if (number == PD_NONE || at == 0 || self->orders[at].closed) return;
   struct order *order = &self->orders[at];

@@ -102,6 +102,7 @@ struct facts {
   uint64_t radius_m;   /* no volunteer has ever wished to travel farther */
   uint64_t last_offer; /* highest id said */
   uint32_t skilled[32]; /* active volunteers with each skill */
+  struct matching_answers answers[MATCHING_KINDS];
   struct matching_rules rules; /* as adopted */
   uint32_t policy; /* number of the rules; 0: none were adopted */
   uint32_t zero;
@@ -155,6 +156,11 @@ const struct matching_policy *state_policy(const struct matching *self, const st
 
 /* A volunteer's recent offers as seen in a local week, in STATE_LOAD_ONEs. */
 uint32_t state_load(const struct matching *self, const struct volunteer *volunteer, int64_t week);
+
+/* Offers for each free slot of an order, so that as many as the policy wishes are accepted at the
+ * rate at which this kind of order was accepted lately; offers_per_slot until enough is known.
+ * Never less than one for each slot; MATCHING_WAVE_MAX at most in all. */
+uint32_t state_wave_size(const struct matching *self, const struct order *order);
 
 /* Slots that nobody holds. */
 uint32_t state_free_slots(const struct order *order);

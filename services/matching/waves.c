@@ -71,8 +71,7 @@ static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 static uint32_t wave_room(const struct matching *self, const struct order *order,
                           uint32_t *wanted) {
   pd_assert(state_free_slots(order) > 0);
-  const struct matching_policy *policy = state_policy(self, order);
-  *wanted = least(policy->wave_max, state_free_slots(order) * policy->offers_per_slot);
+  *wanted = state_wave_size(self, order);
   uint32_t room = least(pd_pool_free(&self->free_offers), pd_pool_free(&self->free_asked));
   if (pd_pool_free(&self->free_bookings) == 0) room = 0;
   return least(*wanted, room);

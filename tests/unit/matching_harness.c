@@ -10,7 +10,7 @@ struct core_harness h;
 void matching_begin_with(const struct matching_policy *policy, const struct pd_limits *limits) {
   static struct matching_policy nearest;
   nearest = matching_policy_default;
-  nearest.fairness_m = nearest.continuity_m = nearest.rare_skill_m = 0;
+  nearest.fairness_m = nearest.continuity_m = nearest.rare_skill_m = nearest.fill_percent = 0;
   core_start(&h, &matching_core, limits, policy != NULL ? policy : &nearest);
 }
 

@@ -215,3 +215,54 @@ Test(matching_policy, invites_the_cheapest_of_all_candidates) {
     core_skip(&h);
   }
 }
+
+/* ---- how many are invited ---- */
+
+/* Orders of one kind, each offered to three people, of whom the first `yes` accept it. */
+static void given_answers(uint64_t orders, uint64_t yes) {
+  for (uint64_t person = 1; person <= 40; person++)
+    given_volunteer(person, (struct a_volunteer){0});
+  for (uint64_t order = 1; order <= orders; order++) {
+    core_skip(&h);
+    when_placed(order, (struct an_order){.need = 3, .kind = PD_ORDER_KIND_VISIT});
+    const struct pd_wave_opened *wave = core_last(&h, PD_EVENT_WAVE_OPENED)->wave_opened;
+    size_t first = h.said.count - wave->offers;
+    for (uint64_t i = 0; i < wave->offers && i < 3; i++) {
+      const struct pd_offer_made *made =
+          ((const struct pd_event *)h.said.items[first + i])->offer_made;
+      uint64_t person;
+      memcpy(&person, made->volunteer.data + 8, sizeof person);
+      when_answered(order, person, i < yes);
+    }
+    when_closed(order, PD_ORDER_STATE_UNFILLED);
+  }
+  core_skip(&h);
+}
+
+Test(matching_policy, a_kind_that_is_mostly_accepted_invites_fewer) {
+  given_answers(30, 3);
+  struct matching_answers answers = matching_answers(h.self, PD_ORDER_KIND_VISIT);
+  cr_assert(answers.known == 90 && answers.accepted == 90);
+  when_placed(100, (struct an_order){.kind = PD_ORDER_KIND_VISIT});
+  expect_wave(100, 1, 2);
+  core_skip(&h);
+  when_placed(101, (struct an_order){.kind = PD_ORDER_KIND_WISH});
+  expect_wave(101, 1, 3);
+}
+
+Test(matching_policy, a_kind_that_is_mostly_declined_invites_more) {
+  given_answers(30, 1);
+  struct matching_answers answers = matching_answers(h.self, PD_ORDER_KIND_VISIT);
+  cr_assert(answers.known == 90 && answers.accepted == 30);
+  when_placed(100, (struct an_order){.kind = PD_ORDER_KIND_VISIT});
+  expect_wave(100, 1, 6);
+}
+
+Test(matching_policy, a_kind_that_nobody_accepts_does_not_invite_the_whole_district) {
+  cr_assert(parse("wave_max: 9\n") == PD_OK);
+  matching_propose(h.self, &rules);
+  core_time(&h, h.now_ms);
+  given_answers(30, 0);
+  when_placed(100, (struct an_order){.kind = PD_ORDER_KIND_VISIT});
+  expect_wave(100, 1, 9);
+}
