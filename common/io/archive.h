@@ -89,7 +89,7 @@ PD_MUST_USE enum pd_err pd_archive_segment(struct pd_archive *archive, size_t wh
 /* The last seq of the last segment, by its name; 0 if there is none. */
 uint64_t pd_archive_last(const struct pd_archive *archive);
 
-/* Read the whole of one segment: the file's hash, each block, each entry's hash and chain, the foot,
+/* Read the whole of one segment: the file's hash, each block, each entry's hash and chain, foot,
  * and that it goes on where the segment before ended (the first one: at 1).  PD_ECORRUPT and so on;
  * why (of why_size bytes) is a phrase. */
 PD_MUST_USE enum pd_err pd_archive_verify(struct pd_archive *archive, size_t which, char *why,

@@ -75,6 +75,7 @@ struct pd_common_config {
   char zone[8];       /* "+08:00" */
   char run_dir[256];  /* sockets */
   char data_dir[256]; /* snapshots */
+  char archive_dir[256]; /* "": <data_dir>/archive */
   char log_redis[256];
   char log_user[64];
   char log_password_file[256];
@@ -90,7 +91,7 @@ struct pd_common_config {
   uint64_t snapshot_every; /* events */
 };
 
-#define PD_COMMON_SETTINGS 16
+#define PD_COMMON_SETTINGS 17
 
 /* Write the common settings' rows into rows, which has room for PD_COMMON_SETTINGS; base is the
  * offset of the struct pd_common_config in the caller's struct. */

@@ -34,6 +34,7 @@ static const struct pd_setting common[PD_COMMON_SETTINGS] = {
     TEXT(zone, check_zone, "+08:00", "The district's time zone."),
     TEXT(run_dir, check_path, "/run/paidan", "Folder of the daemons' sockets."),
     TEXT(data_dir, check_path, "/var/lib/paidan", "Folder of the snapshots."),
+    TEXT(archive_dir, check_path, "", "Folder of the archive (default: archive in data_dir)."),
     TEXT(log_redis, check_redis, "unix:/run/paidan/log.sock", "The Redis that holds the logs."),
     TEXT(log_user, NULL, "", "User for the log's Redis."),
     TEXT(log_password_file, check_path, "", "File whose first line is that user's password."),
@@ -51,7 +52,7 @@ static const struct pd_setting common[PD_COMMON_SETTINGS] = {
            "... when the real clock showed this (Unix ms) ..."),
     NUMBER(clock_factor, PD_SETTING_UINT, 1, 1000000, "1", "... and runs so many times as fast."),
     NUMBER(snapshot_every, PD_SETTING_UINT, 1000, 1000000000, "200000",
-           "A snapshot is written after so many events."),
+           "A snapshot is written after so many events, own or followed."),
 };
 
 void pd_config_common(struct pd_setting *rows, size_t base) {

@@ -272,6 +272,14 @@ static void make_counts(struct pd_shell *shell) {
   }
 }
 
+/* What the log's stream no longer has is read from there. */
+static enum pd_err set_archive(struct pd_shell *shell) {
+  char dir[sizeof shell->common->data_dir + 16];
+  const struct pd_common_config *common = shell->common;
+  snprintf(dir, sizeof dir, "%s/archive", common->data_dir);
+  return pd_store_archive(shell->store, common->archive_dir[0] == 0 ? dir : common->archive_dir);
+}
+
 static enum pd_err open_all(struct pd_shell *shell) {
   const struct pd_common_config *common = shell->common;
   struct pd_redis_options redis = {common->log_redis, common->log_user, common->log_password_file};
@@ -287,6 +295,7 @@ static enum pd_err open_all(struct pd_shell *shell) {
   shell->zmq = zmq_ctx_new();
   snprintf(shell->why, sizeof shell->why, "the log's Redis is away: not connected yet");
   err = pd_store_open(&shell->store, &shell->loop, &redis, shell->shard.code, on_store, shell);
+  if (err == PD_OK) err = set_archive(shell);
   if (err == PD_OK) err = pd_live_open(shell);
   if (err == PD_OK && shell->service->open != NULL)
     err = shell->service->open(shell, shell->config, &shell->context);

@@ -57,6 +57,9 @@ static void on_read(void *context, enum pd_err err, const struct pd_stored *entr
   struct pd_feed *feed = context;
   struct pd_shell *shell = feed->shell;
   feed->reading = false;
+  if (err == PD_ECORRUPT && pd_journal_once("archive", 10000, uv_now(&shell->loop), NULL))
+    pd_say(PD_LEVEL_ERROR, pd_kv_text("msg", "the archive is damaged; this input stands still"),
+           pd_kv_text("log", pd_log_name(feed->log)));
   if (err != PD_OK || shell->phase != PD_PHASE_LIVE) return;
   see_clock(shell);
   for (size_t i = 0; i < count; i++) {
@@ -283,6 +286,17 @@ static void close_batch(struct pd_shell *shell, bool late) {
   if (pd_turn_close(&shell->turn, late || draining)) shell->noted_at = uv_now(&shell->loop);
 }
 
+/* Own events and followed ones count alike: a log is trimmed only behind every follower's snapshot,
+ * and a follower that says little would hold it. */
+static bool snapshot_is_old(const struct pd_shell *shell) {
+  const struct pd_turn *turn = &shell->turn;
+  uint64_t every = shell->common->snapshot_every;
+  bool old = turn->writer.seq - shell->snapshot_seq >= every;
+  for (unsigned log = 1; log < PD_LOGS && !old; log++)
+    old = turn->inputs[log].next >= shell->snapshot_next[log] + every;
+  return every > 0 && old;
+}
+
 void pd_live_round(struct pd_shell *shell) {
   if (shell->phase == PD_PHASE_BOOT || shell->phase == PD_PHASE_FENCED) return;
   struct pd_turn *turn = &shell->turn;
@@ -302,8 +316,7 @@ void pd_live_round(struct pd_shell *shell) {
     uv_stop(&shell->loop);
     return;
   }
-  uint64_t every = shell->common->snapshot_every;
-  if (every > 0 && turn->writer.seq - shell->snapshot_seq >= every && shell->snapshot_pid == 0)
+  if (shell->snapshot_pid == 0 && snapshot_is_old(shell))
     shell->snapshot_due = shell->phase == PD_PHASE_LIVE;
   if (shell->snapshot_due && pd_turn_quiet(turn)) pd_shell_save(shell, true);
   if (shell->phase == PD_PHASE_STOPPING && pd_turn_quiet(turn)) uv_stop(&shell->loop);

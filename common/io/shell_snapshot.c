@@ -38,6 +38,7 @@ bool pd_shell_restore(struct pd_shell *shell) {
   for (unsigned log = 1; log < PD_LOGS; log++) position.next[log] = have.upto[log] + 1;
   pd_turn_resume(&shell->turn, &position);
   shell->snapshot_seq = have.last_seq;
+  memcpy(shell->snapshot_next, position.next, sizeof shell->snapshot_next);
   return true;
 }
 
@@ -61,6 +62,8 @@ static enum pd_err write_now(struct pd_shell *shell) {
 void pd_shell_save(struct pd_shell *shell, bool in_child) {
   shell->snapshot_due = false;
   shell->snapshot_seq = shell->turn.writer.seq;
+  for (unsigned log = 1; log < PD_LOGS; log++)
+    shell->snapshot_next[log] = shell->turn.inputs[log].next;
   pid_t child = in_child ? fork() : -1;
   if (child > 0) {
     shell->snapshot_pid = child;

@@ -60,6 +60,7 @@ struct pd_shell {
   uint64_t noted_at;     /* loop time of the last entry */
   uv_timer_t linger; /* until the next entry may be closed */
   uint64_t snapshot_seq; /* own seq of the last snapshot */
+  uint64_t snapshot_next[PD_LOGS]; /* inputs: what it had yet to consume */
   pid_t snapshot_pid;    /* of the child that writes one; 0: none */
   bool snapshot_due;     /* stop feeding until the turn is quiet */
   bool tail_asked;

@@ -245,3 +245,22 @@ enum pd_err pd_snapshot_read(const char *data_dir, const char *service,
   free(bytes);
   return err;
 }
+
+enum pd_err pd_snapshot_peek(const char *data_dir, uint32_t shard, const char *service,
+                             struct pd_snapshot *snapshot) {
+  char folder[PATH_SIZE], path[PATH_SIZE];
+  struct head head;
+  if (!join_folder(folder, data_dir, shard) || !join_file(path, folder, service, ""))
+    return PD_EIO;
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return errno == ENOENT ? PD_ENOENT : PD_EIO;
+  ssize_t got = read(fd, &head, sizeof head);
+  (void)close(fd);
+  if (got != (ssize_t)sizeof head) return got < 0 ? PD_EIO : PD_EOLD;
+  bool ours = memcmp(head.magic, magic, sizeof magic) == 0 && head.format == FORMAT &&
+              head.kinds == PD_EVENT_KINDS && head.snapshot.shard == shard &&
+              strncmp(head.service, service, sizeof head.service) == 0;
+  if (!ours) return PD_EOLD;
+  *snapshot = head.snapshot;
+  return PD_OK;
+}

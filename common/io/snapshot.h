@@ -49,7 +49,13 @@ PD_MUST_USE enum pd_err pd_snapshot_read(const char *data_dir, const char *servi
                                          struct pd_snapshot *snapshot, uint8_t *image,
                                          size_t length, char *why, size_t why_size);
 
-/* The same over bytes in memory: for tests and fuzzing. */
+/* What a service's snapshot says of itself, from its first bytes alone: enough to know how far it
+ * is, not that it is whole.  PD_ENOENT: there is none; PD_EOLD: another format, shard or service;
+ * PD_EIO. */
+PD_MUST_USE enum pd_err pd_snapshot_peek(const char *data_dir, uint32_t shard, const char *service,
+                                         struct pd_snapshot *snapshot);
+
+/* The same as pd_snapshot_read() over bytes in memory: for tests and fuzzing. */
 PD_MUST_USE enum pd_err pd_snapshot_parse(const uint8_t *bytes, size_t size, const char *service,
                                           const struct pd_snapshot *want,
                                           struct pd_snapshot *snapshot, uint8_t *image,

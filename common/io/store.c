@@ -1,7 +1,9 @@
 #include "common/io/store.h"
 
 #include "common/io/store_parts.h"
+#include "common/io/store_seam.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +19,7 @@ struct pd_store {
   pd_store_state_fn *state;
   void *context;
   const char *told; /* the reason last given, so that it is not repeated */
+  struct store_seam seam;
 };
 
 /* A call on its way: which callback gets the reply. */
@@ -28,6 +31,10 @@ struct call {
     pd_wait_fn *wait;
   } done;
   void *context;
+  struct pd_store *store; /* the rest: of a read */
+  uint64_t from_seq;
+  uint32_t max_entries;
+  char log[36];
 };
 
 /* ---- up and down ---- */
@@ -107,7 +114,9 @@ enum pd_err pd_store_open(struct pd_store **store, uv_loop_t *loop,
 
 static void let_go(void *context) {
   struct pd_store *self = context;
-  if (--self->held == 0) free(self);
+  if (--self->held > 0) return;
+  store_seam_close(&self->seam);
+  free(self);
 }
 
 static void on_timer_closed(uv_handle_t *handle) {
@@ -121,6 +130,11 @@ void pd_store_close(struct pd_store *self) {
   self->state = NULL;
   pd_redis_close(self->redis, let_go, self);
   uv_close((uv_handle_t *)&self->timer, on_timer_closed);
+}
+
+enum pd_err pd_store_archive(struct pd_store *self, const char *dir) {
+  store_seam_close(&self->seam);
+  return store_seam_init(&self->seam, dir, self->shard);
 }
 
 bool pd_store_is_up(const struct pd_store *self) {
@@ -162,12 +176,30 @@ static void on_tail(void *context, const redisReply *reply) {
   call.done.tail(call.context, err, &tail);
 }
 
+/* The stream begins too late: hand out what the archive has, else what the stream had. */
+static void read_archive(const struct call *call, const struct pd_stored *entries, size_t count) {
+  struct pd_stored *older;
+  size_t older_count;
+  uint8_t *memory;
+  enum pd_err err = store_seam_read(&call->store->seam, call->log, call->from_seq,
+                                    call->max_entries, &older, &older_count, &memory);
+  if (err == PD_ENOENT)
+    call->done.read(call->context, PD_OK, entries, count);
+  else
+    call->done.read(call->context, err, older, older_count);
+  free(older);
+  free(memory);
+}
+
 static void on_read(void *context, const redisReply *reply) {
   struct call call = take(context);
   struct pd_stored *entries = NULL;
   size_t count = 0;
   enum pd_err err = store_reply_read(reply, &entries, &count);
-  call.done.read(call.context, err, entries, count);
+  if (err == PD_OK && store_seam_needed(&call.store->seam, call.from_seq, entries, count))
+    read_archive(&call, entries, count);
+  else
+    call.done.read(call.context, err, entries, count);
   free(entries);
 }
 
@@ -206,7 +238,13 @@ enum pd_err pd_store_read(struct pd_store *self, const char *log, uint64_t from_
   if (!self->up) return PD_EDOWN;
   struct store_command command;
   store_command_read(&command, self->shard, log, from_seq, max_entries);
-  return submit(self, &command, on_read, (struct call){.done.read = done, .context = context});
+  struct call call = {.done.read = done,
+                      .context = context,
+                      .store = self,
+                      .from_seq = from_seq,
+                      .max_entries = max_entries};
+  (void)snprintf(call.log, sizeof call.log, "%s", log);
+  return submit(self, &command, on_read, call);
 }
 
 enum pd_err pd_store_wait(struct pd_store *self, uint32_t replicas, uint32_t timeout_ms,

@@ -83,6 +83,10 @@ PD_MUST_USE enum pd_err pd_store_open(struct pd_store **store, uv_loop_t *loop,
  * release it. */
 void pd_store_close(struct pd_store *store);
 
+/* Where pd_store_read() goes on when a log's stream begins after what is wanted; dir as in
+ * archive.h.  PD_EBOUNDS: too long. */
+PD_MUST_USE enum pd_err pd_store_archive(struct pd_store *store, const char *dir);
+
 /* Up, as the state callback said. */
 bool pd_store_is_up(const struct pd_store *store);
 
@@ -103,8 +107,9 @@ PD_MUST_USE enum pd_err pd_store_boot(struct pd_store *store, const char *log, p
                                       void *context);
 
 /* Entries in order from the one that holds from_seq (1 ..), at most max_entries (1 .. 100000).
- * None: PD_OK, count 0. If the log was trimmed beyond from_seq, the first entry handed out begins
- * after it: the reader must look. */
+ * None: PD_OK, count 0.  If the stream was trimmed beyond from_seq, they come from the archive; if
+ * that does not have it, the first entry handed out begins after from_seq: the reader must look.
+ * Besides the errors of pd_read_fn: PD_ECORRUPT, the archive is damaged there. */
 PD_MUST_USE enum pd_err pd_store_read(struct pd_store *store, const char *log, uint64_t from_seq,
                                       uint32_t max_entries, pd_read_fn *done, void *context);
 
@@ -121,6 +126,9 @@ PD_MUST_USE enum pd_err pd_store_now_open(struct pd_store_now **store,
                                           const struct pd_redis_options *options, uint32_t shard,
                                           char *why, size_t why_size);
 void pd_store_now_close(struct pd_store_now *store); /* NULL-safe */
+
+/* As pd_store_archive(), for pd_store_read_now(). */
+PD_MUST_USE enum pd_err pd_store_archive_now(struct pd_store_now *store, const char *dir);
 
 /* FUNCTION LOAD REPLACE of paidan.lua: for deployment only.  why is a phrase that lives until the
  * next call. */
@@ -147,6 +155,7 @@ struct pd_store_page {
   struct pd_stored *entries;
   size_t count;
   redisReply *reply;
+  uint8_t *memory; /* when they come from the archive */
 };
 PD_MUST_USE enum pd_err pd_store_read_now(struct pd_store_now *store, const char *log,
                                           uint64_t from_seq, uint32_t max_entries,

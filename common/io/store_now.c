@@ -1,4 +1,5 @@
 #include "common/io/store_parts.h"
+#include "common/io/store_seam.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@ struct pd_store_now {
   redisContext *redis;
   uint32_t shard;
   char why[192];
+  struct store_seam seam;
 };
 
 enum pd_err pd_store_now_open(struct pd_store_now **store, const struct pd_redis_options *options,
@@ -27,6 +29,7 @@ enum pd_err pd_store_now_open(struct pd_store_now **store, const struct pd_redis
 void pd_store_now_close(struct pd_store_now *self) {
   if (self == NULL) return;
   redisFree(self->redis);
+  store_seam_close(&self->seam);
   free(self);
 }
 
@@ -96,6 +99,24 @@ enum pd_commit_reply pd_store_commit_now(struct pd_store_now *self, const char *
   return result;
 }
 
+/* Put what the archive has in the place of a page that begins too late. */
+static enum pd_err read_archive(struct pd_store_now *self, const char *log, uint64_t from_seq,
+                                uint32_t max_entries, struct pd_store_page *page) {
+  struct pd_store_page older = {0};
+  enum pd_err err = store_seam_read(&self->seam, log, from_seq, max_entries, &older.entries,
+                                    &older.count, &older.memory);
+  if (err == PD_ENOENT) return PD_OK;
+  if (err != PD_OK) return err;
+  pd_store_page_free(page);
+  *page = older;
+  return PD_OK;
+}
+
+enum pd_err pd_store_archive_now(struct pd_store_now *self, const char *dir) {
+  store_seam_close(&self->seam);
+  return store_seam_init(&self->seam, dir, self->shard);
+}
+
 enum pd_err pd_store_read_now(struct pd_store_now *self, const char *log, uint64_t from_seq,
                               uint32_t max_entries, struct pd_store_page *page) {
   *page = (struct pd_store_page){0};
@@ -103,12 +124,15 @@ enum pd_err pd_store_read_now(struct pd_store_now *self, const char *log, uint64
   store_command_read(&command, self->shard, log, from_seq, max_entries);
   page->reply = ask(self, &command);
   enum pd_err err = store_reply_read(page->reply, &page->entries, &page->count);
+  if (err == PD_OK && store_seam_needed(&self->seam, from_seq, page->entries, page->count))
+    err = read_archive(self, log, from_seq, max_entries, page);
   if (err != PD_OK) pd_store_page_free(page);
   return err;
 }
 
 void pd_store_page_free(struct pd_store_page *page) {
   free(page->entries);
+  free(page->memory);
   if (page->reply != NULL) freeReplyObject(page->reply);
   *page = (struct pd_store_page){0};
 }

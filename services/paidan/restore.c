@@ -194,9 +194,9 @@ static bool is_empty(const char *path) {
 }
 
 static int check_empty(struct tool *tool) {
-  static const char *const parts[] = {"log", "vault", "snapshots"};
+  static const char *const parts[] = {"log", "vault", "snapshots", "archive"};
   char path[TOOL_PATH];
-  for (size_t i = 0; i < 3; i++) {
+  for (size_t i = 0; i < 4; i++) {
     snprintf(path, sizeof path, "%.200s/%s", tool->data_dir, parts[i]);
     if (is_empty(path)) continue;
     return out_fail(&tool->out, PD_EXIT_FAULT, "the data folder is not empty", path,

@@ -214,6 +214,14 @@ struct pd_redis_options tool_vault_redis(const struct tool *tool) {
       .password_file = server_text(tool, "PAIDAN_VAULT_PASSWORD_FILE", "", "secrets/tool", file)};
 }
 
+const char *tool_archive(const struct tool *tool) {
+  static char path[TOOL_PATH];
+  const char *text = getenv("PAIDAN_ARCHIVE_DIR");
+  if (text != NULL && text[0] != '\0') return text;
+  snprintf(path, sizeof path, "%.200s/archive", tool->data_dir);
+  return path;
+}
+
 const char tool_advice[] = "is the shard up? see `paidan status`, start it with `paidan up`";
 
 int tool_store(struct tool *tool, struct pd_store_now **store) {
@@ -221,7 +229,9 @@ int tool_store(struct tool *tool, struct pd_store_now **store) {
   int code = tool_need_shard(tool);
   if (code != 0) return code;
   struct pd_redis_options options = tool_log_redis(tool);
-  if (pd_store_now_open(store, &options, tool->shard, why, sizeof why) == PD_OK) return 0;
+  if (pd_store_now_open(store, &options, tool->shard, why, sizeof why) == PD_OK &&
+      pd_store_archive_now(*store, tool_archive(tool)) == PD_OK)
+    return 0;
   return out_fail(&tool->out, PD_EXIT_DOWN, "the log server does not answer", why, tool_advice);
 }
 

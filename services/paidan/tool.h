@@ -60,6 +60,7 @@ extern const struct command trace_commands[];
 extern const struct command why_commands[];
 extern const struct command verify_commands[];
 extern const struct command backup_commands[];
+extern const struct command archive_commands[];
 
 /* Find the folders, the shard and the zone: from the options, the environment and paidan.json.
  * Returns an exit code: 0 to go on, otherwise it has said why. */
@@ -83,6 +84,9 @@ PD_MUST_USE int tool_vault(struct tool *tool, struct pd_vault_now **vault);
 /* The servers' addresses and this tool's user; texts live as long as the tool runs. */
 struct pd_redis_options tool_log_redis(const struct tool *tool);
 struct pd_redis_options tool_vault_redis(const struct tool *tool);
+
+/* The folder of the logs' archive: PAIDAN_ARCHIVE_DIR, or that of the data folder. */
+const char *tool_archive(const struct tool *tool);
 
 /* A client of a door: `door` or, when the option --door is given, that one. */
 PD_MUST_USE int tool_client(struct tool *tool, const char *door, uint32_t window,

@@ -26,6 +26,9 @@ static void on_stop(int number) { stop_asked = number; }
 struct up {
   struct tool *tool;
   struct servers servers;
+  struct child archivist; /* one pass of `archive run` */
+  uint64_t archive_ms;    /* from pass to pass; 0: none */
+  char archive_texts[3][TOOL_PATH];
   int lock; /* held as long as this shard is up */
   int told; /* where a waiting parent hears how it went; -1: nobody waits */
 };
@@ -143,7 +146,33 @@ static int start_all(struct up *up, uint64_t wait_s) {
   return code != 0 ? code : wait_ready(up, wait_s * 1000);
 }
 
+/* ---- the archive ---- */
+
+static void describe_archivist(struct up *up) {
+  struct child *child = &up->archivist;
+  snprintf(up->archive_texts[0], TOOL_PATH, "%.200s/paidan", up->tool->bin_dir);
+  const char *const words[] = {up->archive_texts[0], "archive",         "run",
+                               "--run-dir",          up->tool->run_dir, NULL};
+  memcpy(child->words, words, sizeof words);
+  child->name = "archive";
+  child->journal = tool_path(up->tool, "archive.log", up->archive_texts[1]);
+  child->pid_file = tool_path(up->tool, "archive.pid", up->archive_texts[2]);
+  child->next_ms = child_clock_ms() + up->archive_ms;
+}
+
+/* A pass now and then, one at a time.  One that fails has said why in archive.log; Redis then grows
+ * until a later one succeeds, and nothing is lost. */
+static void tend_archive(struct up *up) {
+  struct child *child = &up->archivist;
+  if (up->archive_ms == 0) return;
+  if (child_ended(child)) child->next_ms = child_clock_ms() + up->archive_ms;
+  if (child->pid != 0 || child_clock_ms() < child->next_ms) return;
+  if (child_start(child) != PD_OK) child->next_ms = child_clock_ms() + up->archive_ms;
+}
+
 static void stop_all(struct up *up) {
+  child_signal(&up->archivist, SIGTERM);
+  child_stop(&up->archivist, DAEMON_STOP_MS);
   for (size_t i = SERVERS_REDIS; i < SERVERS_ALL; i++)
     child_signal(&up->servers.children[i], SIGTERM);
   for (size_t i = SERVERS_REDIS; i < SERVERS_ALL; i++)
@@ -216,12 +245,14 @@ static int run_up(struct up *up, uint64_t wait_s) {
   catch_signals();
   int code = servers_prepare(up->tool);
   servers_describe(up->tool, &up->servers);
+  describe_archivist(up);
   if (code == 0) code = start_all(up, wait_s);
   if (code == 0) say_up(up);
   let_parent_go(up, code);
   while (code == 0 && stop_asked == 0) {
     usleep(TICK_MS * 1000);
     code = stop_asked == 0 ? tend(up, false) : 0;
+    tend_archive(up);
   }
   stop_all(up);
   stop_clock(up->tool);
@@ -285,8 +316,10 @@ static int cmd_up(struct tool *tool) {
   struct up up = {.tool = tool, .told = -1};
   uint64_t wait_s;
   if (tool->shard == 0) return tool_usage(tool, "name the district: --shard ADCODE, six digits");
-  if (args_number(&tool->args, "wait", 1, 3600, 120, &wait_s) != PD_OK)
+  if (args_number(&tool->args, "wait", 1, 3600, 120, &wait_s) != PD_OK ||
+      args_number(&tool->args, "archive", 0, 86400, 60, &up.archive_ms) != PD_OK)
     return tool_usage(tool, tool->args.wrong);
+  up.archive_ms *= 1000;
   int code = set_clock(tool);
   if (code != 0) return code;
   pid_t holder = 0;
@@ -335,6 +368,7 @@ static const struct option_row up_options[] = {
      "run the shard's clock so many times as fast (default as it was, at first 1)"},
     {"start", "TIME",
      "let the shard's clock begin here, e.g. 2025-03-01T00:00:00+08:00 (default now)"},
+    {"archive", "SECONDS", "run `archive run` so often (default 60; 0: never)"},
     {"wait", "SECONDS", "give the daemons so long to be ready (default 120)"},
     {NULL, NULL, NULL},
 };

@@ -11,7 +11,7 @@ import time
 from district import ROOT, SERVICES, SHARD, District, Suite
 
 district = None
-USERS = SERVICES + ('tool', 'deploy')
+USERS = SERVICES + ('tool', 'deploy', 'archivist')
 TAG = '{%06d}' % SHARD
 VAULT, HASH_KEY = TAG + ':vault', TAG + ':vault:hashkey'
 ZEROS = '0' * 32
@@ -27,6 +27,7 @@ ALLOWED = {
     'deploy': {'auth', 'hello', 'ping', 'info', 'function|load', 'fcall', 'fcall_ro', 'xrange',
                'xrevrange', 'xadd', 'hset', 'hmget', 'hget', 'del', 'set', 'get', 'hdel',
                'bgrewriteaof'},
+    'archivist': {'auth', 'hello', 'ping', 'fcall_ro', 'xrange', 'xrevrange', 'xtrim'},
     'health': {'ping'},
 }
 # Redis lets everybody log in, leave and start the connection anew.
@@ -165,6 +166,16 @@ def test_no_daemon_shortens_even_its_own_log_and_the_tool_writes_nothing():
         for words in writes_to(name):
             refused('tool', 'log', *words)
         refused('tool', 'log', 'XTRIM', log(name), 'MAXLEN', '0')
+        refused('deploy', 'log', 'XTRIM', log(name), 'MAXLEN', '0')
+
+
+def test_who_trims_a_log_writes_nothing_into_it():
+    for name in SERVICES:
+        for words in writes_to(name) + [['XDEL', log(name), '1-0'], ['XSETID', log(name), '1-0'],
+                                        ['SET', log(name), 'x']]:
+            refused('archivist', 'log', *words)
+        assert granted('archivist', 'log', 'XTRIM', log(name), 'MINID', '=', '1-0') == '0'
+        refused('archivist', 'log', 'XTRIM', tip(name), 'MAXLEN', '0')
 
 
 def test_only_intake_and_those_who_run_the_place_see_the_vault():
