@@ -7,6 +7,8 @@
 
 #include <signal.h>
 
+#define FIGURES_MS 1000
+
 struct matching_config {
   struct pd_common_config common;
   char rules_file[256];
@@ -27,6 +29,13 @@ struct matcher {
   const char *path;
   struct matching_rules rules;
   uv_signal_t hangup;
+  uv_timer_t second;
+  struct pd_metric *active;
+  struct pd_metric *never_invited;
+  struct pd_metric *longest_wait;
+  struct pd_metric *gini;
+  struct pd_metric *orders_open;
+  struct pd_metric *orders_without_offer;
   bool readable;
 };
 
@@ -54,13 +63,47 @@ static void on_hangup(uv_signal_t *signal, int number) {
   propose(matcher);
 }
 
+static void make_metrics(struct matcher *matcher) {
+  struct pd_metrics *metrics = pd_shell_metrics(matcher->shell);
+  matcher->active =
+      pd_metrics_gauge(metrics, "paidan_volunteers_active", "Volunteers who may be invited.", NULL);
+  matcher->never_invited = pd_metrics_gauge(metrics, "paidan_volunteers_never_invited",
+                                            "Active volunteers who have never had an offer.", NULL);
+  matcher->longest_wait =
+      pd_metrics_gauge(metrics, "paidan_volunteer_longest_wait_seconds",
+                       "Longest time since an active volunteer's last offer.", NULL);
+  matcher->gini = pd_metrics_gauge(metrics, "paidan_load_gini_ratio",
+                                   "Spread of recent offers: 0 all alike, 1 one has all.", NULL);
+  matcher->orders_open = pd_metrics_gauge(metrics, "paidan_orders_open",
+                                          "Orders with a free slot and time left.", NULL);
+  matcher->orders_without_offer =
+      pd_metrics_gauge(metrics, "paidan_orders_without_offer",
+                       "Open orders to which nobody is invited at present.", NULL);
+}
+
+static void on_second(uv_timer_t *timer) {
+  const struct matcher *matcher = timer->data;
+  if (!pd_shell_leading(matcher->shell)) return;
+  const struct pd_turn *turn = pd_shell_turn(matcher->shell);
+  struct matching_figures figures = matching_figures(turn->self, turn->now_ms);
+  pd_metric_set(matcher->active, (double)figures.active);
+  pd_metric_set(matcher->never_invited, (double)figures.never_invited);
+  pd_metric_set(matcher->longest_wait, (double)figures.longest_wait_ms / 1000);
+  pd_metric_set(matcher->gini, figures.load_gini_permille / 1000.0);
+  pd_metric_set(matcher->orders_open, (double)figures.orders_open);
+  pd_metric_set(matcher->orders_without_offer, (double)figures.orders_without_offer);
+}
+
 static enum pd_err open_matcher(struct pd_shell *shell, const void *config, void **context) {
   static struct matcher matcher;
   matcher.shell = shell;
   matcher.path = ((const struct matching_config *)config)->rules_file;
   *context = &matcher;
   if (uv_signal_init(pd_shell_loop(shell), &matcher.hangup) != 0) return PD_EIO;
-  matcher.hangup.data = &matcher;
+  if (uv_timer_init(pd_shell_loop(shell), &matcher.second) != 0) return PD_EIO;
+  matcher.hangup.data = matcher.second.data = &matcher;
+  make_metrics(&matcher);
+  if (uv_timer_start(&matcher.second, on_second, FIGURES_MS, FIGURES_MS) != 0) return PD_EIO;
   read_rules(&matcher);
   return uv_signal_start(&matcher.hangup, on_hangup, SIGHUP) == 0 ? PD_OK : PD_EIO;
 }
@@ -70,6 +113,7 @@ static void lead(void *context) { propose(context); }
 static void close_matcher(void *context) {
   struct matcher *matcher = context;
   uv_close((uv_handle_t *)&matcher->hangup, NULL);
+  uv_close((uv_handle_t *)&matcher->second, NULL);
 }
 
 int main(int argc, char **argv) {

@@ -114,6 +114,20 @@ struct matching_answers {
 };
 struct matching_answers matching_answers(const struct matching *self, enum pd_order_kind kind);
 
+/* Who waits, and how the load is spread. */
+struct matching_figures {
+  uint64_t active;               /* volunteers who may be invited */
+  uint64_t never_invited;        /* of them */
+  int64_t longest_wait_ms;       /* since the last offer, of those who ever had one */
+  uint64_t orders_open;          /* with a free slot and time left */
+  uint64_t orders_without_offer; /* of them: nobody is invited at present */
+  uint32_t load_gini_permille;   /* of recent offers: 0 all alike, 1000 one has them all */
+  uint32_t zero;
+};
+
+/* The figures at now_ms: O(volunteers + orders), so not in a decision's way. */
+struct matching_figures matching_figures(const struct matching *self, int64_t now_ms);
+
 /* How full the shard's tables are; for metrics. */
 struct matching_load {
   uint64_t volunteers;

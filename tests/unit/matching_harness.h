@@ -44,8 +44,8 @@ struct an_order {
 #define HOURS(n)   ((n)*60u)
 #define AT(minute) (CORE_START_MS + (int64_t)(minute)*60000)
 
-/* A fresh matcher under the small limits; without a policy it weighs the way alone, nearest first, and
- * sends three offers a slot.  The end compares a replay with it. */
+/* A fresh matcher under the small limits; without a policy it weighs the way alone, nearest first,
+ * and sends three offers a slot.  The end compares a replay with it. */
 void matching_begin(void);
 void matching_begin_with(const struct matching_policy *policy, const struct pd_limits *limits);
 void matching_end(void);

@@ -266,3 +266,20 @@ Test(matching_policy, a_kind_that_nobody_accepts_does_not_invite_the_whole_distr
   when_placed(100, (struct an_order){.kind = PD_ORDER_KIND_VISIT});
   expect_wave(100, 1, 9);
 }
+
+/* ---- figures ---- */
+
+Test(matching_policy, figures_say_who_waits_and_how_the_load_is_spread) {
+  for (uint64_t person = 1; person <= 4; person++)
+    given_volunteer(person, (struct a_volunteer){.east = (int32_t)person});
+  struct matching_figures none = matching_figures(h.self, h.now_ms);
+  cr_assert(none.active == 4 && none.never_invited == 4 && none.load_gini_permille == 0);
+  when_placed(1, (struct an_order){0});
+  when_placed(2, (struct an_order){.skills = {PD_SKILL_LAW}});
+  when_paused(1);
+  struct matching_figures some = matching_figures(h.self, AT(60));
+  cr_assert(some.active == 3 && some.never_invited == 1);
+  cr_assert(some.longest_wait_ms == 60 * 60000);
+  cr_assert(some.orders_open == 2 && some.orders_without_offer == 1);
+  cr_assert(some.load_gini_permille == 333, "0, 1, 1: one third, not %u", some.load_gini_permille);
+}
