@@ -193,6 +193,11 @@ static void say_pass(const struct pass *pass) {
                               (json_int_t)pass->archived[log], "stream_from",
                               (json_int_t)pass->first[log]));
   }
+  /* `paidan up` keeps what is said here: a pass without news says nothing. */
+  if (pass->segments == 0) {
+    out_table_drop(&table);
+    return;
+  }
   out_table_end(&table, out);
   out_text(out, "%u new segments", pass->segments);
 }
