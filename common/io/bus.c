@@ -198,6 +198,20 @@ enum pd_err pd_bus_bind(void *socket, const char *endpoint) {
   return zmq_bind(socket, endpoint) == 0 ? PD_OK : PD_EIO;
 }
 
+enum pd_err pd_bus_bind_curve(void *socket, const char *endpoint, const uint8_t secret[PD_BUS_KEY],
+                              const char *domain) {
+  if (strncmp(endpoint, "tcp://", 6) != 0) return PD_EINVAL;
+  bool set = set_int(socket, ZMQ_CURVE_SERVER, 1) &&
+             zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret, PD_BUS_KEY) == 0 &&
+             zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, domain, strlen(domain)) == 0 &&
+             set_int(socket, ZMQ_IPV6, strchr(endpoint, '[') != NULL);
+  if (!set) return PD_EIO;
+  if (zmq_bind(socket, endpoint) == 0) return PD_OK;
+  return errno == EADDRINUSE ? PD_EEXIST : PD_EIO;
+}
+
+const char *pd_bus_user(zmq_msg_t *message) { return zmq_msg_gets(message, "User-Id"); }
+
 enum pd_err pd_bus_connect(void *socket, const char *endpoint) {
   return zmq_connect(socket, endpoint) == 0 ? PD_OK : PD_EINVAL;
 }

@@ -54,6 +54,17 @@ PD_MUST_USE enum pd_err pd_bus_socket(void **bus_socket, void *zmq, int type,
  * refused by the system. */
 PD_MUST_USE enum pd_err pd_bus_bind(void *socket, const char *endpoint);
 
+/* Bind where other machines reach it: a tcp:// address of any kind, which only CURVE clients get
+ * through.  secret: the server's key; domain: what the ZAP handler of the socket's context is told,
+ * and it must be there first: without one everybody is refused.  PD_EINVAL: not tcp://; PD_EEXIST:
+ * the address is taken; PD_EIO: refused by the system. */
+#define PD_BUS_KEY 32
+PD_MUST_USE enum pd_err pd_bus_bind_curve(void *socket, const char *endpoint,
+                                          const uint8_t secret[PD_BUS_KEY], const char *domain);
+
+/* The name that the ZAP handler gave the sender of a message; NULL if none did. */
+const char *pd_bus_user(zmq_msg_t *message);
+
 /* Connect; the peer need not be there yet.  PD_EINVAL: not an endpoint. */
 PD_MUST_USE enum pd_err pd_bus_connect(void *socket, const char *endpoint);
 
