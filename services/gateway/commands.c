@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define FLIGHTS 16384
-#define FLIGHT_MS 10000           /* longer than intake lets anything wait, but for the vault */
+#define FLIGHT_MS 10000              /* longer than intake lets anything wait, but for the vault */
 #define ARENA_SIZE ((size_t)8 << 20) /* 64 KiB of input may unpack into 3 MB */
 #define COMMANDS_A_CALL 256
 #define AGAIN_MS 5
@@ -22,21 +22,34 @@
 #define MARK 8
 
 static const struct edge_refusal no_grant = {
-    PD_CODE_NOT_ALLOWED, 0, "", "the key may say commands", "ask for a grant with roles",
+    PD_CODE_NOT_ALLOWED,   0, "", "the key may say commands", "ask for a grant with roles",
     "该密钥无权提交业务。"};
-static const struct edge_refusal no_type = {
-    PD_CODE_NOT_ALLOWED, 0, "publish_external.type", "a type that the grant of the key lists",
-    "ask for a grant to publish it", "该密钥无权发布此类消息。"};
+static const struct edge_refusal no_type = {PD_CODE_NOT_ALLOWED,
+                                            0,
+                                            "publish_external.type",
+                                            "a type that the grant of the key lists",
+                                            "ask for a grant to publish it",
+                                            "该密钥无权发布此类消息。"};
 static const struct edge_refusal full_window = {
-    PD_CODE_RETRY, 0, "", "no more commands in flight than the window allows",
+    PD_CODE_RETRY,
+    0,
+    "",
+    "no more commands in flight than the window allows",
     "wait for replies, then send the same command again, with the same key",
     "在途请求过多，请稍后重试。"};
-static const struct edge_refusal no_intake = {
-    PD_CODE_RETRY, 0, "", "intake takes commands", "send the same command again, with the same key",
-    "系统繁忙，请稍后重试。"};
+static const struct edge_refusal no_intake = {PD_CODE_RETRY,
+                                              0,
+                                              "",
+                                              "intake takes commands",
+                                              "send the same command again, with the same key",
+                                              "系统繁忙，请稍后重试。"};
 static const struct edge_refusal bad_shape = {
-    PD_CODE_MALFORMED, 0, "", "one frame with a paidan.v1.Command (of a REQ socket: behind an "
-    "empty one)", "check the encoding against proto/paidan/v1/command.proto",
+    PD_CODE_MALFORMED,
+    0,
+    "",
+    "one frame with a paidan.v1.Command (of a REQ socket: behind an "
+    "empty one)",
+    "check the encoding against proto/paidan/v1/command.proto",
     "无法识别的指令，请按接口说明重新发送。"};
 
 /* A command that was handed to intake. */
@@ -147,8 +160,8 @@ static void take_reply(struct commands *self, struct pd_bus_message *message) {
                                {zmq_msg_data(bytes), zmq_msg_size(bytes)}};
   if (!flight->delimiter) frames[1] = frames[2];
   bool there = gateway->bound && flight->opened == gateway->opened;
-  if (!there || pd_bus_send(gateway->edge[EDGE_COMMANDS].socket, frames,
-                            flight->delimiter ? 3 : 2) != PD_OK)
+  if (!there ||
+      pd_bus_send(gateway->edge[EDGE_COMMANDS].socket, frames, flight->delimiter ? 3 : 2) != PD_OK)
     pd_metric_add(gateway->counts.lost, 1);
   end_flight(self, flight);
 }
@@ -235,15 +248,15 @@ static void hold(struct commands *self) {
  * changed while the message was held. */
 static void forward(struct commands *self) {
   struct gateway *gateway = self->gateway;
-  const struct grant *grant = gateway_sender(gateway, &self->message.frames[self->message.count - 1]);
+  const struct grant *grant =
+      gateway_sender(gateway, &self->message.frames[self->message.count - 1]);
   if (!check(self, grant)) return;
   if (gateway_standing(gateway, grant)->window >= gateway->config.edge_window) {
     refuse(self, &full_window);
     return;
   }
   if (hand_over(self, grant)) return;
-  bool away = self->away_since != 0 &&
-              uv_now(&gateway->loop) - self->away_since >= PATIENCE_MS;
+  bool away = self->away_since != 0 && uv_now(&gateway->loop) - self->away_since >= PATIENCE_MS;
   if (away)
     refuse(self, &no_intake);
   else

@@ -151,8 +151,7 @@ static uint8_t *copy_without(const uint8_t *at, const uint8_t *end, const struct
 /* The body with its tag and its new length. */
 static uint8_t *copy_body(const struct field *body, const struct grant *grant, uint8_t *out) {
   uint8_t *content = out + varint_size((uint64_t)body->number << 3) + varint_size(body->size);
-  uint8_t *end =
-      copy_without(body->data, body->data + body->size, grant, body->number, content);
+  uint8_t *end = copy_without(body->data, body->data + body->size, grant, body->number, content);
   size_t size = (size_t)(end - content);
   out = write_varint(out, (uint64_t)body->number << 3 | WIRE_BYTES);
   out = write_varint(out, size);

@@ -75,13 +75,14 @@ static bool endpoint_of(const struct gateway *gateway, unsigned offset, char *te
   return snprintf(text, size, "%.*s:%lu", length, edge, port + offset) < (int)size && port > 0;
 }
 
+/* The limit of a message counts for the handshake, too: CURVE's INITIATE has some 400 bytes. */
 static const struct {
   int type;
   int64_t max_message;
   int receive_mark;
   pd_bus_fn *ready;
 } kinds[EDGE_SOCKETS] = {
-    [EDGE_EVENTS] = {ZMQ_XPUB, 256, 1000, publish_subscriptions},
+    [EDGE_EVENTS] = {ZMQ_XPUB, 1024, 1000, publish_subscriptions},
     [EDGE_COMMANDS] = {ZMQ_ROUTER, 65537, 1000, commands_ready},
     [EDGE_REPLAYS] = {ZMQ_ROUTER, 16384, 100, replay_ready},
 };
@@ -127,8 +128,7 @@ static enum pd_err open_edge(struct gateway *gateway) {
   gateway->bound = true;
   gateway->told = false;
   pd_say(PD_LEVEL_INFO, pd_kv_text("msg", "the edge is open"),
-         pd_kv_text("endpoint", gateway->config.edge),
-         pd_kv_uint("keys", gateway->grants->count));
+         pd_kv_text("endpoint", gateway->config.edge), pd_kv_uint("keys", gateway->grants->count));
   return PD_OK;
 }
 
@@ -341,10 +341,8 @@ static enum pd_err open_all(struct gateway *gateway) {
   enum pd_err err = pd_metrics_open(&gateway->metrics);
   if (err != PD_OK) return err;
   make_counts(gateway);
-  struct pd_http_options http = {.listen = common->http,
-                                 .metrics = gateway->metrics,
-                                 .ready = on_ready,
-                                 .context = gateway};
+  struct pd_http_options http = {
+      .listen = common->http, .metrics = gateway->metrics, .ready = on_ready, .context = gateway};
   if (common->http[0] != '\0') err = pd_http_open(&gateway->http, &gateway->loop, &http);
   if (err != PD_OK) return err;
   gateway->zmq = zmq_ctx_new();
@@ -412,8 +410,8 @@ static const char *check_edge(const char *text) {
   const char *colon = strrchr(text, ':');
   char *end = NULL;
   unsigned long port = colon == NULL ? 0 : strtoul(colon + 1, &end, 10);
-  bool right = strncmp(text, "tcp://", 6) == 0 && colon > text + 6 && end != NULL &&
-               *end == '\0' && port >= 1 && port + EDGE_SOCKETS - 1 <= 65535;
+  bool right = strncmp(text, "tcp://", 6) == 0 && colon > text + 6 && end != NULL && *end == '\0' &&
+               port >= 1 && port + EDGE_SOCKETS - 1 <= 65535;
   return right ? NULL : "must be tcp://address:port, with the two ports after it free, too";
 }
 

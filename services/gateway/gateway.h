@@ -108,19 +108,20 @@ struct gateway {
   void *zap;
   struct pd_bus_watch *zap_watch;
   struct edge_socket edge[EDGE_SOCKETS];
-  bool bound;   /* the public sockets are */
-  bool told;    /* that they are not */
+  bool bound; /* the public sockets are */
+  bool told;  /* that they are not */
   bool stopping;
   uint8_t zero;
-  uint32_t opened; /* how often the public sockets were: an identity is of one opening */
+  uint32_t opened;       /* how often the public sockets were: an identity is of one opening */
   uint64_t window_until; /* of counting subscriptions; loop time */
   uint64_t live_subscriptions;
-  int64_t time_ms; /* the shard's clock as last heard */
+  int64_t time_ms;  /* the shard's clock as last heard */
   uint8_t *scratch; /* PD_EVENT_MAX + 64 bytes: an event without its redacted fields */
   struct commands *commands;
   struct replay *replay;
 };
 
+/* The district. */
 static inline uint32_t gateway_shard(const struct gateway *gateway) {
   return (uint32_t)gateway->config.common.shard;
 }
@@ -143,11 +144,13 @@ void gateway_offence(struct gateway *gateway, const struct grant *grant, const c
 
 /* ---- zap.c ---- */
 
+/* Answer libzmq's questions; before any public socket is bound. */
 PD_MUST_USE enum pd_err zap_open(struct gateway *gateway);
 void zap_close(struct gateway *gateway);
 
 /* ---- follow.c ---- */
 
+/* Connect to the daemons' publishers; what the store has to say comes with the beat. */
 PD_MUST_USE enum pd_err follow_open(struct gateway *gateway);
 void follow_close(struct gateway *gateway);
 /* Ask for what is missing: the ends of the logs after the start, entries of logs that are behind.
@@ -167,6 +170,7 @@ void publish_tip(struct gateway *gateway);
 
 /* ---- commands.c ---- */
 
+/* Connect to intake's door.  PD_EIO: no memory. */
 PD_MUST_USE enum pd_err commands_open(struct gateway *gateway);
 void commands_close(struct gateway *gateway);
 /* Commands are there. */
@@ -179,6 +183,7 @@ void commands_dropped(struct gateway *gateway);
 
 /* ---- replay.c ---- */
 
+/* A connection to the store of its own; closing it ends the replays under way. */
 PD_MUST_USE enum pd_err replay_open(struct gateway *gateway);
 void replay_close(struct gateway *gateway);
 /* Requests are there. */

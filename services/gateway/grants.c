@@ -57,8 +57,9 @@ static const char *check_hear(const char *text) {
 
 /* "order_placed.note", or "event.origin" for the event itself. */
 static const char *find_field(const char *text, struct grant_field *found) {
-  static const char wrong[] = "no event has such a field: write KIND.FIELD as in event.proto, or "
-                              "event.origin, event.cause, event.trace";
+  static const char wrong[] =
+      "no event has such a field: write KIND.FIELD as in event.proto, or "
+      "event.origin, event.cause, event.trace";
   char kind[GRANTS_TEXT];
   const char *dot = strchr(text, '.');
   if (dot == NULL) return wrong;
@@ -183,8 +184,9 @@ char *grants_render(const struct grants *grants) {
   size_t size = 0;
   FILE *out = open_memstream(&text, &size);
   if (out == NULL) return NULL;
-  fprintf(out, "# Keys that the edge lets in.  `paidan key grant` writes this file anew; the edge "
-               "reads it on SIGHUP.\n");
+  fprintf(out,
+          "# Keys that the edge lets in.  `paidan key grant` writes this file anew; the edge "
+          "reads it on SIGHUP.\n");
   fprintf(out, grants->count == 0 ? "keys: []\n" : "keys:\n");
   for (uint32_t i = 0; i < grants->count; i++) write_grant(out, &grants->keys[i]);
   return fclose(out) == 0 ? text : NULL;

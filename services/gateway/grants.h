@@ -21,12 +21,12 @@
 #include <stdint.h>
 
 #define GRANTS_KEYS 256
-#define GRANTS_LIST 32           /* entries of one list */
-#define GRANTS_NAME 33           /* bytes of a name, with its NUL */
-#define GRANTS_TEXT 80           /* of any other entry */
-#define GRANTS_FILE (1u << 20)   /* bytes of a grants file */
-#define GRANTS_KEY 32            /* bytes of a public key */
-#define GRANTS_KEY_TEXT 41       /* the same in Z85, with its NUL */
+#define GRANTS_LIST 32         /* entries of one list */
+#define GRANTS_NAME 33         /* bytes of a name, with its NUL */
+#define GRANTS_TEXT 80         /* of any other entry */
+#define GRANTS_FILE (1u << 20) /* bytes of a grants file */
+#define GRANTS_KEY 32          /* bytes of a public key */
+#define GRANTS_KEY_TEXT 41     /* the same in Z85, with its NUL */
 
 /* A field that is left out: of the body `kind`, or of the event itself when kind is 0. */
 struct grant_field {

@@ -114,8 +114,7 @@ static bool read_grant(struct reader *reader) {
   unsigned given = 0;
   if (reader->event.type != YAML_MAPPING_START_EVENT)
     return fault(reader, mark, "a key with name, key, hear ... is expected here");
-  if (grants->count == GRANTS_KEYS)
-    return fault(reader, mark, "more than %d keys", GRANTS_KEYS);
+  if (grants->count == GRANTS_KEYS) return fault(reader, mark, "more than %d keys", GRANTS_KEYS);
   struct grant *grant = &grants->keys[grants->count];
   memset(grant, 0, sizeof *grant);
   for (;;) {

@@ -24,8 +24,8 @@ static bool set(struct gateway *gateway, bool subscribe, const char *topic, size
 
 /* Put what is allowed of the wanted prefix into force: the wanted one where it lies within the
  * granted, the granted one where it lies within the wanted.  An unsubscription takes back only what
- * cannot have come from another subscription; what is sent beyond, the subscriber's own socket drops.
- * Returns whether anything was allowed. */
+ * cannot have come from another subscription; what is sent beyond, the subscriber's own socket
+ * drops. Returns whether anything was allowed. */
 static bool settle(struct gateway *gateway, bool subscribe, const char *granted, const char *wanted,
                    size_t size) {
   size_t length = strlen(granted);
@@ -127,8 +127,7 @@ void publish_event(struct gateway *gateway, enum pd_log log, const struct edge_e
     if (!has_view(gateway, grant) || !grant_hears(grant, event->topic)) continue;
     char topic[GRANTS_NAME + EVENT_TOPIC];
     snprintf(topic, sizeof topic, "%s/%s", grant->name, event->topic);
-    send_two(gateway, topic, gateway->scratch,
-             edge_event_redact(event, grant, gateway->scratch));
+    send_two(gateway, topic, gateway->scratch, edge_event_redact(event, grant, gateway->scratch));
   }
 }
 

@@ -22,24 +22,38 @@
 #define REQUESTS_A_CALL 64
 
 static const struct edge_refusal malformed = {
-    PD_CODE_MALFORMED, 0, "", "one frame with a paidan.v1.EdgeRequest",
-    "check the encoding against proto/paidan/v1/edge.proto", "无法识别的请求，请按接口说明重新发送。"};
+    PD_CODE_MALFORMED,
+    0,
+    "",
+    "one frame with a paidan.v1.EdgeRequest",
+    "check the encoding against proto/paidan/v1/edge.proto",
+    "无法识别的请求，请按接口说明重新发送。"};
 static const struct edge_refusal bad_log = {
     PD_CODE_FIELD, 0, "replay.log", "one of the five logs", "name the log", "请注明要读取的日志。"};
-static const struct edge_refusal bad_shard = {
-    PD_CODE_WRONG_SHARD, 0, "replay.shard", "the district that this edge serves",
-    "ask the edge of that district", "这里不受理该区的请求。"};
+static const struct edge_refusal bad_shard = {PD_CODE_WRONG_SHARD,
+                                              0,
+                                              "replay.shard",
+                                              "the district that this edge serves",
+                                              "ask the edge of that district",
+                                              "这里不受理该区的请求。"};
 static const struct edge_refusal bad_limit = {
-    PD_CODE_FIELD, 0, "replay.limit", "at most 10000 events and 64 kinds of at most 79 bytes",
-    "ask for less, and again from next_seq", "一次最多读取一万条。"};
-static const struct edge_refusal bad_from = {
-    PD_CODE_FIELD, 0, "replay.from_seq", "a seq from 1 on, or a time", "say where to begin",
-    "请注明从何处读起。"};
+    PD_CODE_FIELD,
+    0,
+    "replay.limit",
+    "at most 10000 events and 64 kinds of at most 79 bytes",
+    "ask for less, and again from next_seq",
+    "一次最多读取一万条。"};
+static const struct edge_refusal bad_from = {PD_CODE_FIELD,        0,
+                                             "replay.from_seq",    "a seq from 1 on, or a time",
+                                             "say where to begin", "请注明从何处读起。"};
 static const struct edge_refusal no_grant = {
     PD_CODE_NOT_ALLOWED, 0, "", "the key is granted", "ask for a grant", "该密钥已被取消授权。"};
-static const struct edge_refusal too_many = {
-    PD_CODE_RETRY, 0, "", "at most 4 replays of a key at once, 64 of all",
-    "wait for replies, then ask again", "请求过多，请稍后重试。"};
+static const struct edge_refusal too_many = {PD_CODE_RETRY,
+                                             0,
+                                             "",
+                                             "at most 4 replays of a key at once, 64 of all",
+                                             "wait for replies, then ask again",
+                                             "请求过多，请稍后重试。"};
 static const struct edge_refusal no_store = {
     PD_CODE_RETRY, 0, "", "the logs can be read", "ask again", "系统繁忙，请稍后重试。"};
 
@@ -80,8 +94,8 @@ static void send_to(struct gateway *gateway, const void *identity, size_t identi
                     bool delimiter, const uint8_t *bytes, size_t size) {
   struct pd_frame frames[3] = {{identity, identity_size}, {"", 0}, {bytes, size}};
   if (!delimiter) frames[1] = frames[2];
-  if (!gateway->bound || pd_bus_send(gateway->edge[EDGE_REPLAYS].socket, frames,
-                                     delimiter ? 3 : 2) != PD_OK)
+  if (!gateway->bound ||
+      pd_bus_send(gateway->edge[EDGE_REPLAYS].socket, frames, delimiter ? 3 : 2) != PD_OK)
     pd_metric_add(gateway->counts.lost, 1);
 }
 
@@ -91,8 +105,8 @@ static void answer(struct replay *self, const struct pd_edge_reply *reply) {
   zmq_msg_t *identity = &self->message.frames[0];
   pd_assert(protobuf_c_message_get_packed_size(&reply->base) <= sizeof bytes);
   size_t size = protobuf_c_message_pack(&reply->base, bytes);
-  send_to(self->gateway, zmq_msg_data(identity), zmq_msg_size(identity),
-          self->message.count == 3, bytes, size);
+  send_to(self->gateway, zmq_msg_data(identity), zmq_msg_size(identity), self->message.count == 3,
+          bytes, size);
 }
 
 static void fill_refusal(struct pd_refusal *refusal, const struct edge_refusal *why) {
@@ -166,8 +180,8 @@ static uint8_t *write_varint(uint8_t *out, uint64_t value) {
 /* Tag of a field with a length: its number, wire type 2. */
 #define TAG(number) ((uint8_t)((number) << 3 | 2))
 
-/* The events were written as they came; around them goes the rest of EdgeReply: the same bytes as if
- * all of it had been packed at once, since a message's fields may come in any order. */
+/* The events were written as they came; around them goes the rest of EdgeReply: the same bytes as
+ * if all of it had been packed at once, since a message's fields may come in any order. */
 static void finish_job(struct job *job) {
   struct pd_replay_batch rest = PD_REPLAY_BATCH_INIT;
   rest.log = job->log;

@@ -15,9 +15,11 @@ static bool is_text(zmq_msg_t *frame, const char *text) {
          memcmp(zmq_msg_data(frame), text, strlen(text)) == 0;
 }
 
-/* The grant of whoever asks, unless it is barred; *why is set when it is not let in. */
+/* The grant of whoever asks; *status is the answer: "200"; "400", which a libzmq client is told,
+ * and it gives up for good; "300", with which it tries on. */
 static const struct grant *judge(struct gateway *gateway, struct pd_bus_message *message,
-                                 const char **why) {
+                                 const char **status, const char **why) {
+  *status = "400";
   *why = "not CURVE";
   zmq_msg_t *frames = message->frames;
   if (message->count != 7 || !is_text(&frames[ZAP_VERSION], "1.0") ||
@@ -26,9 +28,10 @@ static const struct grant *judge(struct gateway *gateway, struct pd_bus_message 
   const struct grant *grant = grants_keyed(gateway->grants, zmq_msg_data(&frames[ZAP_KEY]));
   *why = "the key is not granted";
   if (grant == NULL) return NULL;
-  *why = "the key is barred for a minute";
-  uint64_t until = gateway_standing(gateway, grant)->barred_until;
-  return until > uv_now(&gateway->loop) ? NULL : grant;
+  bool barred = gateway_standing(gateway, grant)->barred_until > uv_now(&gateway->loop);
+  *why = barred ? "the key is barred for a minute" : "OK";
+  *status = barred ? "300" : "200";
+  return barred ? NULL : grant;
 }
 
 static void say_denied(struct gateway *gateway, struct pd_bus_message *message, const char *why) {
@@ -48,19 +51,16 @@ static void say_denied(struct gateway *gateway, struct pd_bus_message *message, 
 }
 
 static void answer(struct gateway *gateway, struct pd_bus_message *message) {
-  const char *why = "";
-  const struct grant *grant = judge(gateway, message, &why);
+  const char *why = "", *status = "400";
+  const struct grant *grant = judge(gateway, message, &status, &why);
   bool in = grant != NULL;
   pd_metric_add(in ? gateway->counts.admitted : gateway->counts.denied, 1);
   if (!in) say_denied(gateway, message, why);
   zmq_msg_t *request = &message->frames[message->count > ZAP_REQUEST ? ZAP_REQUEST : 0];
   const char *name = in ? grant->name : "";
-  struct pd_frame frames[6] = {{"1.0", 3},
-                               {zmq_msg_data(request), zmq_msg_size(request)},
-                               {in ? "200" : "400", 3},
-                               {in ? "OK" : why, in ? 2 : strlen(why)},
-                               {name, strlen(name)},
-                               {"", 0}};
+  struct pd_frame frames[6] = {{"1.0", 3},           {zmq_msg_data(request), zmq_msg_size(request)},
+                               {status, 3},          {why, strlen(why)},
+                               {name, strlen(name)}, {"", 0}};
   if (pd_bus_send(gateway->zap, frames, 6) != PD_OK) pd_metric_add(gateway->counts.bad, 1);
 }
 

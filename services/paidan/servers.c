@@ -1,5 +1,7 @@
 #include "services/paidan/servers.h"
 
+#include "services/paidan/keys.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <sodium.h>
@@ -14,12 +16,17 @@ extern const char paidan_users_acl[];
 
 #define REDIS_WAIT_MS 120000 /* a long AOF takes a while to load */
 
-const char *const servers_daemon_names[SERVERS_DAEMONS] = {"intake", "matching", "scheduling",
-                                                           "points", "notification"};
+const char *const servers_daemon_names[SERVERS_DAEMONS + 1] = {
+    "intake", "matching", "scheduling", "points", "notification", "gateway"};
 static const char *const redis_names[SERVERS_REDIS] = {"log", "vault"};
 static const char *const users[] = {"intake",       "matching", "scheduling", "points",
-                                    "notification", "tool",     "deploy",     "archivist"};
+                                    "notification", "gateway",  "tool",       "deploy",
+                                    "archivist"};
 #define USERS (sizeof users / sizeof users[0])
+
+size_t servers_daemons(const struct tool *tool) {
+  return SERVERS_DAEMONS + (tool->edge[0] != '\0' ? 1 : 0);
+}
 
 /* ---- files ---- */
 
@@ -88,6 +95,12 @@ static enum pd_err write_daemon_config(const struct tool *tool, const char *name
                      "\"%s/secrets/%s\"\n",
                      run, name, run, name);
   }
+  if (strcmp(name, "gateway") == 0 && used > 0 && (size_t)used < sizeof text) {
+    used += snprintf(text + used, sizeof text - (size_t)used,
+                     "edge: \"%s\"\nedge_key_file: \"%s/edge/server.key_secret\"\n"
+                     "grants_file: \"%s/edge/grants.yaml\"\n",
+                     tool->edge, tool->data_dir, tool->data_dir);
+  }
   if (used < 0 || (size_t)used >= sizeof text) return PD_EBOUNDS;
   snprintf(file, sizeof file, "%s.yaml", name);
   return tool_write_file(tool_path(tool, file, path), 0640, text);
@@ -112,9 +125,10 @@ int servers_prepare(struct tool *tool) {
   if (err == PD_OK) err = write_users(tool);
   if (err == PD_OK)
     err = tool_write_file(tool_path(tool, "redis.conf", path), 0640, paidan_redis_conf);
-  for (size_t i = 0; i < SERVERS_DAEMONS && err == PD_OK; i++) {
+  for (size_t i = 0; i < servers_daemons(tool) && err == PD_OK; i++) {
     err = write_daemon_config(tool, servers_daemon_names[i]);
   }
+  if (err == PD_OK && tool->edge[0] != '\0') err = keys_prepare(tool);
   if (err == PD_OK) err = tool_remember(tool);
   if (err == PD_OK) return 0;
   return out_failf(&tool->out, PD_EXIT_CONFIG, "the folders cannot be made",
@@ -162,7 +176,8 @@ void servers_describe(struct tool *tool, struct servers *servers) {
   for (size_t i = 0; i < SERVERS_REDIS; i++) {
     describe_redis(tool, &servers->children[i], servers->texts[i], redis_names[i]);
   }
-  for (size_t i = 0; i < SERVERS_DAEMONS; i++) {
+  servers->count = SERVERS_REDIS + servers_daemons(tool);
+  for (size_t i = 0; i < servers_daemons(tool); i++) {
     size_t at = SERVERS_REDIS + i;
     describe_daemon(tool, &servers->children[at], servers->texts[at], servers_daemon_names[i]);
   }

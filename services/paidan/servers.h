@@ -1,5 +1,5 @@
-/* servers - a shard's two Redis servers (logs and vault) and five daemons, as files and command
- * lines.
+/* servers - a shard's two Redis servers (logs and vault), five daemons, and the edge if it is asked
+ * for, as files and command lines.
  *
  * Everything stands in the run folder: one configuration file a daemon, users.acl (only hashes of
  * passwords), the passwords themselves in secrets/ (0600), and what the programs say in NAME.log.
@@ -13,14 +13,19 @@
 
 #define SERVERS_REDIS   2
 #define SERVERS_DAEMONS 5
-#define SERVERS_ALL     (SERVERS_REDIS + SERVERS_DAEMONS)
+#define SERVERS_MOST    (SERVERS_REDIS + SERVERS_DAEMONS + 1)
 
 struct servers {
-  struct child children[SERVERS_ALL]; /* the two Redis servers first */
-  char texts[SERVERS_ALL][8][TOOL_PATH];
+  struct child children[SERVERS_MOST]; /* the two Redis servers first, the edge last */
+  char texts[SERVERS_MOST][8][TOOL_PATH];
+  size_t count;
 };
 
-extern const char *const servers_daemon_names[SERVERS_DAEMONS];
+/* The daemons' names; behind them the edge's. */
+extern const char *const servers_daemon_names[SERVERS_DAEMONS + 1];
+
+/* How many daemons there are with the edge, if there is one here. */
+size_t servers_daemons(const struct tool *tool);
 
 /* Make the folders and write every file.  Says what is wrong; returns the exit code. */
 PD_MUST_USE int servers_prepare(struct tool *tool);

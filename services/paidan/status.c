@@ -99,7 +99,7 @@ static void say_daemons(struct tool *tool, const struct daemon_status *all, json
                                       "lag",    "waiting", "why",   NULL};
   struct out_table table;
   out_table_begin(&table, heads);
-  for (size_t i = 0; i < SERVERS_DAEMONS; i++) {
+  for (size_t i = 0; i < servers_daemons(tool); i++) {
     const struct daemon_status *status = &all[i];
     out_cell(&table, "%s", status->name);
     out_cell(&table, "%d", status->pid);
@@ -147,7 +147,7 @@ static json_t *say_counts(struct tool *tool, const struct view *view) {
 static int gather(struct tool *tool, struct pd_store_now *store, struct daemon_status *all) {
   uint64_t tails[PD_LOGS] = {0};
   int code = read_tails(tool, store, tails);
-  for (size_t i = 0; i < SERVERS_DAEMONS && code == 0; i++) {
+  for (size_t i = 0; i < servers_daemons(tool) && code == 0; i++) {
     char file[40], path[TOOL_PATH];
     struct daemon_status *status = &all[i];
     status->name = servers_daemon_names[i];
@@ -163,7 +163,7 @@ static int gather(struct tool *tool, struct pd_store_now *store, struct daemon_s
 
 static int cmd_status(struct tool *tool) {
   struct pd_store_now *store = NULL;
-  struct daemon_status all[SERVERS_DAEMONS] = {0};
+  struct daemon_status all[SERVERS_DAEMONS + 1] = {0};
   struct view view;
   int code = tool_store(tool, &store);
   if (code == 0) code = gather(tool, store, all);
@@ -183,7 +183,7 @@ static int cmd_status(struct tool *tool) {
   view_close(&view);
   pd_store_now_close(store);
   bool ready = true;
-  for (size_t i = 0; i < SERVERS_DAEMONS; i++) ready = ready && all[i].ready;
+  for (size_t i = 0; i < servers_daemons(tool); i++) ready = ready && all[i].ready;
   out_object(&tool->out, json_pack("{s:i, s:b, s:o, s:o}", "shard", (int)tool->shard, "ready",
                                    ready, "daemons", daemons, "counts", counts));
   return code != 0 ? code : ready ? 0 : PD_EXIT_DOWN;

@@ -87,6 +87,8 @@ static void recall(struct tool *tool) {
   const char *data = json_string_value(json_object_get(state, "data_dir"));
   tool->shard = (uint32_t)json_integer_value(json_object_get(state, "shard"));
   if (zone != NULL) snprintf(tool->zone, sizeof tool->zone, "%s", zone);
+  const char *edge = json_string_value(json_object_get(state, "edge"));
+  if (edge != NULL) snprintf(tool->edge, sizeof tool->edge, "%s", edge);
   if (data != NULL) snprintf(tool->data_dir, sizeof tool->data_dir, "%s", data);
   tool->clock_anchor_ms = json_integer_value(json_object_get(state, "clock_anchor_ms"));
   tool->clock_at_ms = json_integer_value(json_object_get(state, "clock_at_ms"));
@@ -97,9 +99,10 @@ static void recall(struct tool *tool) {
 enum pd_err tool_remember(const struct tool *tool) {
   char path[TOOL_PATH];
   json_t *state = json_pack(
-      "{s:i, s:s, s:s, s:I, s:I, s:I}", "shard", (int)tool->shard, "zone", tool->zone, "data_dir",
-      tool->data_dir, "clock_anchor_ms", (json_int_t)tool->clock_anchor_ms, "clock_at_ms",
-      (json_int_t)tool->clock_at_ms, "clock_factor", (json_int_t)tool->clock_factor);
+      "{s:i, s:s, s:s, s:s, s:I, s:I, s:I}", "shard", (int)tool->shard, "zone", tool->zone,
+      "data_dir", tool->data_dir, "edge", tool->edge, "clock_anchor_ms",
+      (json_int_t)tool->clock_anchor_ms, "clock_at_ms", (json_int_t)tool->clock_at_ms,
+      "clock_factor", (json_int_t)tool->clock_factor);
   char *text = json_dumps(state, JSON_INDENT(1));
   enum pd_err err =
       text == NULL ? PD_EIO : tool_write_file(tool_path(tool, "paidan.json", path), 0644, text);

@@ -30,6 +30,7 @@ struct tool {
   uint32_t shard;           /* 0: not known yet */
   int32_t zone_min;
   char zone[8];
+  char edge[TOOL_PATH]; /* where the edge is, "tcp://127.0.0.1:5670"; "": there is none */
   uint32_t zero;
   int64_t clock_anchor_ms;
   int64_t clock_at_ms;
@@ -61,6 +62,7 @@ extern const struct command why_commands[];
 extern const struct command verify_commands[];
 extern const struct command backup_commands[];
 extern const struct command archive_commands[];
+extern const struct command key_commands[];
 
 /* Find the folders, the shard and the zone: from the options, the environment and paidan.json.
  * Returns an exit code: 0 to go on, otherwise it has said why. */

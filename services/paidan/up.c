@@ -90,7 +90,7 @@ static int say_hopeless(struct up *up, const struct child *child) {
 /* Start again what has ended, when its time has come.  Returns an exit code when that is hopeless.
  */
 static int tend(struct up *up, bool starting) {
-  for (size_t i = 0; i < SERVERS_ALL; i++) {
+  for (size_t i = 0; i < up->servers.count; i++) {
     struct child *child = &up->servers.children[i];
     if (child_ended(child)) {
       if (is_hopeless(child) && (starting || child->restarts == 0)) return say_hopeless(up, child);
@@ -117,7 +117,7 @@ static bool is_ready(const struct tool *tool, const char *name) {
 static int wait_ready(struct up *up, uint64_t limit_ms) {
   uint64_t until = child_clock_ms() + limit_ms;
   size_t ready = 0;
-  while (ready < SERVERS_DAEMONS && stop_asked == 0) {
+  while (ready < servers_daemons(up->tool) && stop_asked == 0) {
     int code = tend(up, true);
     if (code != 0) return code;
     if (is_ready(up->tool, servers_daemon_names[ready])) {
@@ -138,7 +138,7 @@ static int wait_ready(struct up *up, uint64_t limit_ms) {
 
 static int start_all(struct up *up, uint64_t wait_s) {
   int code = servers_start_redis(up->tool, &up->servers);
-  for (size_t i = SERVERS_REDIS; i < SERVERS_ALL && code == 0; i++) {
+  for (size_t i = SERVERS_REDIS; i < up->servers.count && code == 0; i++) {
     if (child_start(&up->servers.children[i]) == PD_OK) continue;
     code =
         out_fail(&up->tool->out, PD_EXIT_DOWN, "a daemon cannot be started", strerror(errno), NULL);
@@ -173,9 +173,9 @@ static void tend_archive(struct up *up) {
 static void stop_all(struct up *up) {
   child_signal(&up->archivist, SIGTERM);
   child_stop(&up->archivist, DAEMON_STOP_MS);
-  for (size_t i = SERVERS_REDIS; i < SERVERS_ALL; i++)
+  for (size_t i = SERVERS_REDIS; i < up->servers.count; i++)
     child_signal(&up->servers.children[i], SIGTERM);
-  for (size_t i = SERVERS_REDIS; i < SERVERS_ALL; i++)
+  for (size_t i = SERVERS_REDIS; i < up->servers.count; i++)
     child_stop(&up->servers.children[i], DAEMON_STOP_MS);
   for (size_t i = 0; i < SERVERS_REDIS; i++) child_signal(&up->servers.children[i], SIGTERM);
   for (size_t i = 0; i < SERVERS_REDIS; i++) child_stop(&up->servers.children[i], REDIS_STOP_MS);
@@ -189,7 +189,7 @@ static void say_up(struct up *up) {
   struct out_table table;
   json_t *programs = json_array();
   out_table_begin(&table, heads);
-  for (size_t i = 0; i < SERVERS_ALL; i++) {
+  for (size_t i = 0; i < up->servers.count; i++) {
     const struct child *child = &up->servers.children[i];
     out_cell(&table, "%s", child->name);
     out_cell(&table, "%d", (int)child->pid);
@@ -312,6 +312,21 @@ static int set_clock(struct tool *tool) {
   return 0;
 }
 
+/* The edge is there when it is asked for, each time anew. */
+static int set_edge(struct tool *tool) {
+  const char *edge = args_get(&tool->args, "edge");
+  tool->edge[0] = '\0';
+  if (edge == NULL) return 0;
+  const char *colon = strrchr(edge, ':');
+  uint64_t port = 0;
+  bool right = strncmp(edge, "tcp://", 6) == 0 && colon > edge + 6 &&
+               args_digits(colon + 1, 65533, &port) && port > 0 &&
+               strlen(edge) < sizeof tool->edge && strpbrk(edge, "\"\\ ") == NULL;
+  if (!right) return tool_usage(tool, "--edge must be like tcp://127.0.0.1:5670");
+  strcpy(tool->edge, edge);
+  return 0;
+}
+
 static int cmd_up(struct tool *tool) {
   struct up up = {.tool = tool, .told = -1};
   uint64_t wait_s;
@@ -320,7 +335,8 @@ static int cmd_up(struct tool *tool) {
       args_number(&tool->args, "archive", 0, 86400, 60, &up.archive_ms) != PD_OK)
     return tool_usage(tool, tool->args.wrong);
   up.archive_ms *= 1000;
-  int code = set_clock(tool);
+  int code = set_edge(tool);
+  if (code == 0) code = set_clock(tool);
   if (code != 0) return code;
   pid_t holder = 0;
   if (tool_make_dir(tool->run_dir, 0750) != PD_OK) {
@@ -364,6 +380,9 @@ static int cmd_down(struct tool *tool) {
 
 static const struct option_row up_options[] = {
     {"detach", NULL, "go on in the background once everything is ready"},
+    {"edge", "ENDPOINT",
+     "let programs on other machines in, by key (`paidan key new`): tcp://127.0.0.1:5670; takes "
+     "three ports"},
     {"speed", "FACTOR",
      "run the shard's clock so many times as fast (default as it was, at first 1)"},
     {"start", "TIME",

@@ -27,12 +27,12 @@ def compile_contract():
     subprocess.run(['protoc', '-I', os.path.join(ROOT, 'proto'), '--python_out', folder] + protos,
                    check=True)
     sys.path.insert(0, folder)
-    from paidan.v1 import command_pb2, entry_pb2, event_pb2, types_pb2
+    from paidan.v1 import command_pb2, edge_pb2, entry_pb2, event_pb2, types_pb2
     shutil.rmtree(folder)
-    return types_pb2, event_pb2, command_pb2, entry_pb2
+    return types_pb2, event_pb2, command_pb2, entry_pb2, edge_pb2
 
 
-types, event, command, entry = compile_contract()
+types, event, command, entry, edge = compile_contract()
 
 
 class Refused(Exception):
@@ -184,7 +184,7 @@ class District:
             line = ' '.join(words)
             if (self.run_dir in line and service in os.path.basename(words[0]) + ' ' + line
                     and 'paidan\0up' not in line):
-                if service in SERVICES and os.path.basename(words[0]) == f'paidan-{service}':
+                if os.path.basename(words[0]) == f'paidan-{service}':
                     return int(number)
                 if service not in SERVICES and 'redis' in words[0] and service in line:
                     return int(number)
