@@ -9,6 +9,7 @@
 #include <sys/time.h>
 
 enum { DELAY_FIRST_MS = 50, DELAY_LAST_MS = 2000, HANDSHAKE_MS = 5000, WHY_SIZE = 192 };
+enum { PULSE_MS = 1000, SILENT_PULSES = 5 };
 
 /* Where the server is: a path, or host and port. */
 struct address {
@@ -32,9 +33,11 @@ struct pd_redis {
   char password_file[256];
   pd_redis_state_fn *state;
   void *context;
-  uv_timer_t timer; /* until the next attempt, or until the handshake must be done */
+  uv_timer_t timer; /* until the next attempt, until the handshake must be done, or the pulse */
   struct link *link;
   uint64_t delay_ms;
+  uint32_t silent; /* pulses in a row without a byte from the server */
+  bool heard;      /* something came since the last pulse */
   bool up;
   bool closing;
   char why[WHY_SIZE];  /* of the failure at hand */
@@ -117,6 +120,7 @@ static void drop(struct link *link) {
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
   struct link *link = poll->data;
+  if (events & UV_READABLE) link->owner->heard = true;
   /* On POLLERR libuv stops the handle and says EBADF: reading lets hiredis see the error. */
   if (link->ac != NULL && (status < 0 || (events & UV_READABLE))) redisAsyncHandleRead(link->ac);
   if (link->ac != NULL && status == 0 && (events & UV_WRITABLE)) redisAsyncHandleWrite(link->ac);
@@ -185,6 +189,24 @@ static void cleanup(void *data) {
   retry_later(self);
 }
 
+/* ---- the pulse ---- */
+
+/* A server that is stopped keeps its connections and says nothing: let go of it, so that whoever
+ * waits hears that the outcome is unknown.  Counted in pulses: a process that was itself stopped
+ * has had one. */
+static void on_pulse(uv_timer_t *timer) {
+  struct pd_redis *self = timer->data;
+  self->silent = self->heard ? 0 : self->silent + 1;
+  self->heard = false;
+  if (self->silent >= SILENT_PULSES) {
+    set_why(self, "it has said nothing for 5 s");
+    drop(self->link);
+    return;
+  }
+  /* If it cannot be sent, the connection is breaking, and its end is told in its own way. */
+  (void)redisAsyncCommand(self->link->ac, NULL, NULL, "PING");
+}
+
 /* ---- connecting ---- */
 
 static void on_auth(redisAsyncContext *ac, void *reply, void *data) {
@@ -207,7 +229,8 @@ static void on_ping(redisAsyncContext *ac, void *reply, void *data) {
   self->up = true;
   self->delay_ms = DELAY_FIRST_MS;
   self->told[0] = '\0';
-  (void)uv_timer_stop(&self->timer);
+  self->silent = 0;
+  (void)uv_timer_start(&self->timer, on_pulse, PULSE_MS, PULSE_MS);
   if (self->state != NULL) self->state(self->context, true, "");
 }
 
@@ -425,9 +448,10 @@ enum pd_err pd_redis_connect_now(redisContext **redis, const struct pd_redis_opt
   if (fresh == NULL) return say_why("no memory", why, why_size, PD_EDOWN);
   enum pd_err err = PD_OK;
   if (fresh->err != 0) err = say_why(fresh->errstr, why, why_size, PD_EDOWN);
-  struct timeval patience = {.tv_sec = 60, .tv_usec = 0};
-  if (err == PD_OK && redisSetTimeout(fresh, patience) != REDIS_OK) err = PD_EDOWN;
+  struct timeval hello = {.tv_sec = 5, .tv_usec = 0}, patience = {.tv_sec = 60, .tv_usec = 0};
+  if (err == PD_OK && redisSetTimeout(fresh, hello) != REDIS_OK) err = PD_EDOWN;
   if (err == PD_OK) err = shake_hands_now(fresh, options, why, why_size);
+  if (err == PD_OK && redisSetTimeout(fresh, patience) != REDIS_OK) err = PD_EDOWN;
   if (err != PD_OK) {
     redisFree(fresh);
     return err;

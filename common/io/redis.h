@@ -6,6 +6,8 @@
  * unknown);
  *     - after a break the connection is made anew, 50 ms later, then twice as late each time, at
  * most 2 s;
+ *     - a server that says nothing for 5 s, though it is asked each second, is let go like a broken
+ *       connection;
  *     - "up" means: connected, authenticated, and PING was answered (so the server has finished
  * loading its data).
  *

@@ -311,6 +311,34 @@ static void world_close(struct world *world) {
   cr_expect_eq(uv_loop_close(&world->loop), 0, "handles are left");
 }
 
+Test(store, a_server_that_says_nothing_is_let_go_and_taken_back) {
+  struct world world;
+  world_open(&world, &(struct pd_redis_options){.url = server.url});
+  run_until(&world, world.ups == 1);
+  struct pd_commit made = entry(1, 1, 3, 0, 'a');
+  kill(server.pid, SIGSTOP);
+  cr_expect_eq(pd_store_commit(world.store, "intake", &made, on_commit, &world), PD_OK);
+  run_until(&world, world.downs == 1);
+  cr_expect_eq(world.replies[PD_COMMIT_UNKNOWN], 1);
+  cr_expect(strstr(world.why, "said nothing") != NULL, "%s", world.why);
+  kill(server.pid, SIGCONT);
+  run_until(&world, world.ups == 2);
+  cr_expect_eq(pd_store_commit(world.store, "intake", &made, on_commit, &world), PD_OK);
+  run_until(&world, world.answers == 2);
+  cr_expect_eq(world.replies[PD_COMMIT_OK] + world.replies[PD_COMMIT_DUP], 1);
+  world_close(&world);
+}
+
+Test(store, an_idle_connection_is_kept) {
+  struct world world;
+  world_open(&world, &(struct pd_redis_options){.url = server.url});
+  run_until(&world, world.ups == 1);
+  uv_timer_start(&world.patience, on_late, 7000, 0);
+  while (!world.late) uv_run(&world.loop, UV_RUN_ONCE);
+  cr_expect_eq(world.downs, 0, "%s", world.why);
+  world_close(&world);
+}
+
 Test(store, commits_reads_and_asks_for_the_tail_on_the_loop) {
   struct world world;
   world_open(&world, &(struct pd_redis_options){.url = server.url});
