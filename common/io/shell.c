@@ -89,10 +89,13 @@ struct page {
   size_t at;
 };
 
-struct reader {
+/* It lives as long as the shell: a stop does not wait for the store's answer, which comes when the
+ * store is closed. */
+struct pd_boot {
   struct pd_shell *shell;
   struct page pages[PD_LOGS];
   struct page *wanted;
+  struct pd_tail tail; /* of the own log */
   enum pd_err err;
   bool done;
 };
@@ -121,31 +124,37 @@ static bool page_copy(struct page *page, const struct pd_stored *entries, size_t
 }
 
 static void on_page(void *context, enum pd_err err, const struct pd_stored *entries, size_t count) {
-  struct reader *reader = context;
-  reader->done = true;
-  reader->err = err;
-  if (err == PD_OK && !page_copy(reader->wanted, entries, count)) reader->err = PD_EIO;
+  struct pd_boot *boot = context;
+  boot->done = true;
+  boot->err = err;
+  if (boot->shell->stopping) return; /* nobody waits for it any more */
+  if (err == PD_OK && !page_copy(boot->wanted, entries, count)) boot->err = PD_EIO;
 }
 
-/* Turn the loop (so that /livez answers) until the page is there. */
-static enum pd_err fetch(struct reader *reader, enum pd_log log, uint64_t from) {
-  struct pd_shell *shell = reader->shell;
-  reader->wanted = &reader->pages[log];
-  page_free(reader->wanted);
-  reader->done = false;
-  enum pd_err err =
-      pd_store_read(shell->store, pd_log_name(log), from, REPLAY_ENTRIES, on_page, reader);
-  while (err == PD_OK && !reader->done) uv_run(&shell->loop, UV_RUN_ONCE);
-  return err == PD_OK ? reader->err : err;
+/* Turn the loop (so that /livez answers) until what was asked for is there, or a signal comes. */
+static enum pd_err wait_for(struct pd_boot *boot, enum pd_err asked) {
+  struct pd_shell *shell = boot->shell;
+  if (asked != PD_OK) return asked;
+  while (!boot->done && !shell->stopping) uv_run(&shell->loop, UV_RUN_ONCE);
+  return shell->stopping ? PD_EDOWN : boot->err;
+}
+
+static enum pd_err fetch(struct pd_boot *boot, enum pd_log log, uint64_t from) {
+  boot->wanted = &boot->pages[log];
+  page_free(boot->wanted);
+  boot->done = false;
+  enum pd_err asked =
+      pd_store_read(boot->shell->store, pd_log_name(log), from, REPLAY_ENTRIES, on_page, boot);
+  return wait_for(boot, asked);
 }
 
 static enum pd_err next_entry(void *context, enum pd_log log, uint64_t from, const uint8_t **bytes,
                               size_t *size, struct pd_hash *hash) {
-  struct reader *reader = context;
-  struct page *page = &reader->pages[log];
+  struct pd_boot *boot = context;
+  struct page *page = &boot->pages[log];
   while (page->at < page->count && page->entries[page->at].last_seq < from) page->at++;
   if (page->at == page->count) {
-    enum pd_err err = fetch(reader, log, from);
+    enum pd_err err = fetch(boot, log, from);
     if (err != PD_OK) return err;
     if (page->count == 0) return PD_ENOENT;
   }
@@ -157,11 +166,10 @@ static enum pd_err next_entry(void *context, enum pd_log log, uint64_t from, con
 }
 
 static enum pd_err replay(struct pd_shell *shell) {
-  struct reader reader = {.shell = shell};
-  struct pd_source source = {.context = &reader, .next = next_entry};
+  struct pd_source source = {.context = shell->boot, .next = next_entry};
   uint64_t started = uv_hrtime(), before = shell->turn.out.last_seq;
   enum pd_err err = pd_turn_replay(&shell->turn, &source);
-  for (unsigned log = 0; log < PD_LOGS; log++) page_free(&reader.pages[log]);
+  for (unsigned log = 0; log < PD_LOGS; log++) page_free(&shell->boot->pages[log]);
   uint64_t took_ms = (uv_hrtime() - started) / 1000000;
   if (err == PD_OK)
     pd_say(PD_LEVEL_INFO, pd_kv_text("msg", "log replayed"), pd_kv_uint("from", before),
@@ -171,22 +179,33 @@ static enum pd_err replay(struct pd_shell *shell) {
 
 /* ---- boot ---- */
 
-struct asked {
-  enum pd_err err;
-  bool done;
-};
-
 static void on_boot_tail(void *context, enum pd_err err, const struct pd_tail *tail) {
-  (void)tail;
-  *(struct asked *)context = (struct asked){.err = err, .done = true};
+  struct pd_boot *boot = context;
+  boot->done = true;
+  boot->err = err;
+  boot->tail = *tail;
 }
 
 /* The stream wins over the tip: let the store make them agree before the first commit. */
 static enum pd_err settle_tip(struct pd_shell *shell) {
-  struct asked asked = {0};
-  enum pd_err err = pd_store_boot(shell->store, shell->service->core->name, on_boot_tail, &asked);
-  while (err == PD_OK && !asked.done) uv_run(&shell->loop, UV_RUN_ONCE);
-  return err == PD_OK ? asked.err : err;
+  struct pd_boot *boot = shell->boot;
+  boot->done = false;
+  const char *log = shell->service->core->name;
+  return wait_for(boot, pd_store_boot(shell->store, log, on_boot_tail, boot));
+}
+
+/* A snapshot holds only what was committed: a log that ends before it, or otherwise, has lost what
+ * somebody was told is safe.  That is for a person to decide, not for us to paper over. */
+static enum pd_err check_snapshot(struct pd_shell *shell) {
+  const struct pd_tail *tail = &shell->boot->tail;
+  const struct pd_writer *writer = &shell->turn.writer;
+  bool same = memcmp(writer->hash.bytes, tail->hash, sizeof tail->hash) == 0;
+  if (writer->seq < tail->last_seq || (writer->seq == tail->last_seq && same)) return PD_OK;
+  pd_say(PD_LEVEL_ERROR, pd_kv_text("msg", "the log has lost what the snapshot holds"),
+         pd_kv_uint("snapshot_seq", writer->seq), pd_kv_uint("log_seq", tail->last_seq),
+         pd_kv_text("next", "restore the log; or remove every snapshot in data_dir, which gives up "
+                            "what the log has lost"));
+  return PD_ENOENT;
 }
 
 static enum pd_err try_boot(struct pd_shell *shell) {
@@ -194,21 +213,22 @@ static enum pd_err try_boot(struct pd_shell *shell) {
   if (err == PD_OK) err = build_turn(shell);
   if (err != PD_OK) return err;
   if (!pd_shell_restore(shell)) err = build_turn(shell);
+  if (err == PD_OK) err = check_snapshot(shell);
   return err == PD_OK ? replay(shell) : err;
 }
-
-static bool stopping(const struct pd_shell *shell) { return shell->phase == PD_PHASE_STOPPING; }
 
 /* Wait for the store and read the log, again and again while the store is away.  Exit code, or -1
  * to go on. */
 static int boot(struct pd_shell *shell) {
-  while (!stopping(shell)) {
+  while (!shell->stopping) {
     if (!pd_store_is_up(shell->store)) {
       uv_run(&shell->loop, UV_RUN_ONCE);
       continue;
     }
     enum pd_err err = try_boot(shell);
+    if (shell->stopping) break;
     if (err == PD_OK) return -1;
+    if (err == PD_ENOENT) return PD_EXIT_CONFIG; /* check_snapshot() has said it */
     pd_say(PD_LEVEL_ERROR, pd_kv_text("msg", "the log cannot be replayed"),
            pd_kv_text("why", pd_err_text(err)));
     if (err == PD_EOLD) return PD_EXIT_CONFIG;
@@ -311,9 +331,11 @@ static void on_drained(uv_timer_t *timer) {
 
 static void on_signal(uv_signal_t *signal, int number) {
   struct pd_shell *shell = signal->data;
+  if (shell->stopping) return; /* a second signal must not put off the end of the first */
   pd_say(PD_LEVEL_INFO, pd_kv_text("msg", "stopping"), pd_kv_uint("signal", (uint64_t)number));
   bool live = shell->phase == PD_PHASE_LIVE;
-  shell->phase = PD_PHASE_STOPPING;
+  shell->stopping = true;
+  if (live) shell->phase = PD_PHASE_STOPPING;
   uv_timer_start(&shell->wake, live ? on_drained : on_nothing, live ? DRAIN_MS : 0, 0);
 }
 
@@ -371,7 +393,7 @@ static int serve(struct pd_shell *shell) {
     pd_say(PD_LEVEL_INFO, pd_kv_text("msg", "leading"),
            pd_kv_uint("epoch", shell->turn.writer.epoch));
     uv_run(&shell->loop, UV_RUN_DEFAULT);
-    if (shell->phase != PD_PHASE_FENCED) break;
+    if (shell->phase != PD_PHASE_FENCED || shell->stopping) break;
     pd_say(PD_LEVEL_ERROR,
            pd_kv_text("msg", "fenced: another leader has written; the state is rebuilt"));
     shell->phase = PD_PHASE_BOOT;
@@ -414,6 +436,12 @@ int pd_shell_main(int argc, char **argv, const struct pd_service *service) {
   shell->lock = -1;
   int code = load_config(shell, argc, argv);
   if (code >= 0) goto done;
+  shell->boot = calloc(1, sizeof *shell->boot);
+  if (shell->boot == NULL) {
+    code = PD_EXIT_FAULT;
+    goto done;
+  }
+  shell->boot->shell = shell;
   const struct pd_common_config *common = shell->common;
   signal(SIGPIPE, SIG_IGN);
   pd_journal_init(service->core->name, shell->shard.code, (enum pd_level)common->log_level, 2);
@@ -431,6 +459,7 @@ int pd_shell_main(int argc, char **argv, const struct pd_service *service) {
   }
   close_all(shell);
 done:
+  free(shell->boot);
   free(shell->config);
   free(shell);
   return code;

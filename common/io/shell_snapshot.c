@@ -4,6 +4,7 @@
 #include "common/io/shell_state.h"
 #include "common/io/snapshot.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -59,7 +60,16 @@ static enum pd_err write_now(struct pd_shell *shell) {
                            length);
 }
 
+/* A child that still writes would share its file with us. */
+static void end_child(struct pd_shell *shell) {
+  if (shell->snapshot_pid == 0) return;
+  kill(shell->snapshot_pid, SIGKILL);
+  waitpid(shell->snapshot_pid, NULL, 0);
+  shell->snapshot_pid = 0;
+}
+
 void pd_shell_save(struct pd_shell *shell, bool in_child) {
+  end_child(shell);
   shell->snapshot_due = false;
   shell->snapshot_seq = shell->turn.writer.seq;
   for (unsigned log = 1; log < PD_LOGS; log++)
@@ -70,7 +80,8 @@ void pd_shell_save(struct pd_shell *shell, bool in_child) {
     pd_shell_wake(shell); /* feeding goes on */
     return;
   }
-  if (child == 0) close(shell->lock); /* a restarted parent must not wait for us */
+  /* If the parent dies, its successor must find lock and ports free, and its peers must notice. */
+  if (child == 0) close_range(STDERR_FILENO + 1, ~0U, 0);
   enum pd_err err = write_now(shell);
   if (child == 0) _exit(err == PD_OK ? 0 : 1);
   if (err != PD_OK)
@@ -79,7 +90,7 @@ void pd_shell_save(struct pd_shell *shell, bool in_child) {
 }
 
 void pd_shell_reap(struct pd_shell *shell) {
-  int status;
+  int status = 0;
   if (shell->snapshot_pid == 0 || waitpid(shell->snapshot_pid, &status, WNOHANG) == 0) return;
   shell->snapshot_pid = 0;
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)

@@ -29,6 +29,8 @@ struct pd_shell_counts {
   struct pd_metric *input_seq[PD_LOGS], *input_tail[PD_LOGS];
 };
 
+struct pd_boot; /* what a boot has asked the store for; shell.c */
+
 struct pd_shell {
   const struct pd_service *service;
   void *config;
@@ -36,6 +38,8 @@ struct pd_shell {
   struct pd_shard shard;
   void *context; /* of the service's hooks */
   enum pd_phase phase;
+  bool stopping; /* a signal has come, in whichever phase */
+  struct pd_boot *boot;
   uv_loop_t loop;
   uv_prepare_t prepare;
   uv_timer_t beat;     /* real time: heartbeats, notes */

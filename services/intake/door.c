@@ -155,7 +155,7 @@ static bool seen_already(struct door *door, const struct pd_command *said) {
 }
 
 /* Try to hand a command to the core.  NONE: it is answered, or will be; otherwise it has to wait
- * for that. */
+ * for that.  done: the vault is asked for a key that is missing; NULL: not now. */
 static enum door_wait try_command(struct door *door, struct door_command *command,
                                   pd_vault_fn *done) {
   pd_arena_reset(&door->arena);
@@ -179,7 +179,7 @@ static enum door_wait try_command(struct door *door, struct door_command *comman
     refuse(door, command->token, said->request, refusal);
   } else if (wait == DOOR_WAIT_NONE) {
     pd_turn_command(pd_shell_turn(door->shell), &request, command->token);
-  } else if (!command->asked) {
+  } else if (done != NULL) {
     door_ask(door, command, said, done);
   }
   return wait;
@@ -228,15 +228,14 @@ static void give_up(struct door *door, const struct door_command *command, enum 
          wait == DOOR_WAIT_SEEN ? &not_seen : &no_vault);
 }
 
-/* Is this waiting command done with? */
+/* Is this waiting command done with?  One that is late is tried once more, but asks no more. */
 static bool retry(struct door *door, struct door_command *command) {
   if (command->asked) return false;
-  enum door_wait wait = try_command(door, command, on_key);
-  if (wait == DOOR_WAIT_NONE) return true;
   bool late = uv_now(pd_shell_loop(door->shell)) >= command->give_up;
-  if (!late || command->asked) return false;
-  give_up(door, command, wait);
-  return true;
+  enum door_wait wait = try_command(door, command, late ? NULL : on_key);
+  if (wait == DOOR_WAIT_NONE) return true;
+  if (late) give_up(door, command, wait);
+  return late;
 }
 
 static void retry_waiting(struct door *door) {
@@ -310,9 +309,7 @@ static void take_message(struct door *door, uint32_t socket, struct pd_bus_messa
     return;
   }
   command.fresh = pd_seal_fresh_id();
-  command.asked = true; /* ask only once it has a place to wait in */
-  enum door_wait wait = try_command(door, &command, NULL);
-  command.asked = false;
+  enum door_wait wait = try_command(door, &command, NULL); /* asks once it has a place to wait in */
   if (wait != DOOR_WAIT_NONE) let_wait(door, &command, wait);
 }
 
@@ -397,7 +394,11 @@ static void forget_all(struct door *door) {
 }
 
 void door_emitted(struct door *door, const struct pd_event *event) {
-  if (event->body_case != PD_EVENT_PERSON_ERASED || door->erasures_count == DOOR_ERASURES) return;
+  if (event->body_case != PD_EVENT_PERSON_ERASED) return;
+  if (door->erasures_count == DOOR_ERASURES) { /* too many at once: all anew, once it is durable */
+    door->erasures_over = event->seq;
+    return;
+  }
   door->erasures[door->erasures_count].person = PD_ID(event->person_erased->person);
   door->erasures[door->erasures_count++].seq = event->seq;
 }
@@ -411,6 +412,9 @@ void door_committed(struct door *door, const struct pd_packed *packed) {
       door->erasures[kept++] = door->erasures[i];
   }
   door->erasures_count = kept;
+  if (door->erasures_over == 0 || door->erasures_over > packed->head.last_seq) return;
+  door->erasures_over = 0;
+  door->forget_due = true;
 }
 
 /* ---- life ---- */
@@ -433,8 +437,6 @@ enum pd_err door_open(struct pd_shell *shell, struct door **made) {
   door->scratch = malloc(DOOR_COMMAND_MAX);
   door->arena_memory = calloc(1, ARENA_SIZE);
   if (door->tokens == NULL || door->scratch == NULL || door->arena_memory == NULL) return PD_EIO;
-  for (uint32_t i = 0; i < DOOR_TOKENS; i++)
-    door->tokens[i].next_free = i + 1 < DOOR_TOKENS ? i + 1 : NO_TOKEN;
   pd_arena_init(&door->arena, door->arena_memory, ARENA_SIZE);
   struct pd_metrics *metrics = pd_shell_metrics(shell);
   door->commands =
@@ -461,8 +463,27 @@ static void bind_all(struct door *door) {
   }
 }
 
+/* After a fence the replies that had not left are gone, and with them whom they were for. */
+static void free_tokens(struct door *door) {
+  bool *held = calloc(DOOR_TOKENS, sizeof *held);
+  if (held == NULL) return; /* they are missed only after many fences */
+  for (const struct door_command *it = door->waiting; it != NULL; it = it->next)
+    held[it->token] = true;
+  door->free_token = NO_TOKEN;
+  door->tokens_used = 0;
+  for (uint32_t i = DOOR_TOKENS; i-- > 0;) {
+    door->tokens_used += held[i];
+    if (held[i]) continue;
+    door->tokens[i].next_free = door->free_token;
+    door->free_token = i;
+  }
+  free(held);
+}
+
 void door_lead(struct door *door) {
+  free_tokens(door);
   door->erasures_count = 0;
+  door->erasures_over = 0;
   door->forget_due = true;
   pause_all(door, false);
 }

@@ -72,6 +72,7 @@ struct door {
     uint64_t seq; /* of person_erased; 0: free place; forget when committed */
   } erasures[DOOR_ERASURES];
   uint32_t erasures_count;
+  uint64_t erasures_over; /* of the last that found no place; 0: none */
 };
 
 /* A refusal by the door itself. */

@@ -13,6 +13,14 @@ static const struct door_refusal key_gone = {
     .zh = "此人的资料已被删除，请重新登记。",
 };
 
+static const struct door_refusal key_not_made = {
+    .code = PD_CODE_RETRY,
+    .field = "",
+    .rule = "the vault can write",
+    .next = "send the same command again, with the same key, later",
+    .zh = "系统繁忙，请稍后重试。",
+};
+
 /* The order in which a command's texts are sealed, and under whose key. */
 struct texts {
   struct pd_id person;
@@ -113,7 +121,7 @@ enum door_wait door_seal(struct door *door, struct door_command *command,
   if (!texts.fresh && !intake_knows_person(core, &texts.person))
     return DOOR_WAIT_NONE; /* will be refused */
   const uint8_t *key = pd_vault_cached(door->vault, &texts.person);
-  if (key == NULL && command->keyless) *refusal = &key_gone;
+  if (key == NULL && command->keyless) *refusal = texts.fresh ? &key_not_made : &key_gone;
   if (key == NULL) return command->keyless ? DOOR_WAIT_NONE : DOOR_WAIT_VAULT;
   const char *home = texts.fresh ? "home" : "place";
   request->contact =

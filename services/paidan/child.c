@@ -27,6 +27,7 @@ static _Noreturn void become(const struct child *child, pid_t parent) {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   prctl(PR_SET_PDEATHSIG, SIGTERM);
+  setpgid(0, 0); /* a terminal's Ctrl-C is for `up`, which stops them in the right order */
   if (getppid() != parent) _exit(0);
   int null = open("/dev/null", O_RDONLY);
   int journal = open(child->journal, O_WRONLY | O_CREAT | O_APPEND, 0640);

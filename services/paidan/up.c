@@ -94,8 +94,11 @@ static int tend(struct up *up, bool starting) {
     struct child *child = &up->servers.children[i];
     if (child_ended(child)) {
       if (is_hopeless(child) && (starting || child->restarts == 0)) return say_hopeless(up, child);
-      fprintf(stderr, "paidan up: %s has ended (status %d), starting it again in %llu ms\n",
-              child->name, child->status, (unsigned long long)child->wait_ms);
+      bool killed = WIFSIGNALED(child->status);
+      fprintf(stderr, "paidan up: %s has ended (%s %d), starting it again in %llu ms\n",
+              child->name, killed ? "signal" : "exit",
+              killed ? WTERMSIG(child->status) : WEXITSTATUS(child->status),
+              (unsigned long long)child->wait_ms);
     }
     if (child->pid == 0 && child_clock_ms() >= child->next_ms) {
       child->restarts++;
@@ -247,8 +250,10 @@ static int run_up(struct up *up, uint64_t wait_s) {
   servers_describe(up->tool, &up->servers);
   describe_archivist(up);
   if (code == 0) code = start_all(up, wait_s);
-  if (code == 0) say_up(up);
-  let_parent_go(up, code);
+  if (code == 0) {
+    say_up(up);
+    let_parent_go(up, code);
+  }
   while (code == 0 && stop_asked == 0) {
     usleep(TICK_MS * 1000);
     code = stop_asked == 0 ? tend(up, false) : 0;
@@ -256,6 +261,7 @@ static int run_up(struct up *up, uint64_t wait_s) {
   }
   stop_all(up);
   stop_clock(up->tool);
+  let_parent_go(up, code); /* if it waits still: nothing of a failed start is left running */
   if (code == 0) out_text(&up->tool->out, "shard %06u is down", up->tool->shard);
   return stop_asked != 0 && code == PD_EXIT_DOWN ? PD_EXIT_OK : code;
 }
