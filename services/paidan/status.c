@@ -144,10 +144,11 @@ static json_t *say_counts(struct tool *tool, const struct view *view) {
                    (json_int_t)view->site_count);
 }
 
+/* store: NULL when the log server is away; the daemons say of themselves what they can. */
 static int gather(struct tool *tool, struct pd_store_now *store, struct daemon_status *all) {
   uint64_t tails[PD_LOGS] = {0};
-  int code = read_tails(tool, store, tails);
-  for (size_t i = 0; i < servers_daemons(tool) && code == 0; i++) {
+  int code = store == NULL ? 0 : read_tails(tool, store, tails);
+  for (size_t i = 0; i < servers_daemons(tool); i++) {
     char file[40], path[TOOL_PATH];
     struct daemon_status *status = &all[i];
     status->name = servers_daemon_names[i];
@@ -161,26 +162,27 @@ static int gather(struct tool *tool, struct pd_store_now *store, struct daemon_s
   return code;
 }
 
+/* What the logs hold; an empty object when they cannot be read. */
+static json_t *fold_counts(struct tool *tool, struct pd_store_now *store, int *code) {
+  struct view view;
+  *code = view_load(&view, tool, store);
+  json_t *counts = *code == 0 ? say_counts(tool, &view) : json_object();
+  view_close(&view);
+  return counts;
+}
+
 static int cmd_status(struct tool *tool) {
   struct pd_store_now *store = NULL;
   struct daemon_status all[SERVERS_DAEMONS + 1] = {0};
-  struct view view;
-  int code = tool_store(tool, &store);
-  if (code == 0) code = gather(tool, store, all);
-  if (code != 0) {
-    pd_store_now_close(store);
-    return code;
-  }
+  int code = tool_need_shard(tool);
+  if (code != 0) return code;
+  code = tool_store(tool, &store);
+  int read = gather(tool, store, all);
+  if (code == 0) code = read;
   json_t *daemons = json_array();
   out_text(&tool->out, "shard %06u in %s", tool->shard, tool->run_dir);
   say_daemons(tool, all, daemons);
-  json_t *counts = json_object();
-  code = view_load(&view, tool, store);
-  if (code == 0) {
-    json_decref(counts);
-    counts = say_counts(tool, &view);
-  }
-  view_close(&view);
+  json_t *counts = code == 0 ? fold_counts(tool, store, &code) : json_object();
   pd_store_now_close(store);
   bool ready = true;
   for (size_t i = 0; i < servers_daemons(tool); i++) ready = ready && all[i].ready;
