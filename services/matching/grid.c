@@ -15,6 +15,7 @@
  * Blocks: ceil(n / 8) <= (n + 7) / 8 for each cell with members; at most capacity / GRID_MERGE
  * cells of cut areas and one of each other area have any. */
 static uint32_t side_for(uint32_t capacity) {
+  pd_assert(capacity > 0);
   uint32_t side = 4;
   while (side < 13 && ((uint64_t)16 << (2 * side)) < capacity) side++;
   return side;
@@ -157,6 +158,7 @@ static void cell_fill_hole(struct grid *grid, uint32_t slot, uint32_t last_block
 
 /* The masks of a block but for one lane. */
 static uint32_t mask_without(const struct grid_block *block, uint32_t lane) {
+  pd_assert(lane <= GRID_LANES);
   uint32_t mask = 0;
   for (uint32_t i = 0; i < GRID_LANES; i++) mask |= block->mask[i] & -(uint32_t)(i != lane);
   return mask;
@@ -236,6 +238,7 @@ static void run_give(struct grid *grid, uint32_t first, uint32_t level) {
 /* ---- areas ---- */
 
 static uint32_t area_number(const struct grid *grid, const struct grid_area *area) {
+  pd_assert(area >= grid->areas);
   return (uint32_t)(area - grid->areas);
 }
 
@@ -310,12 +313,14 @@ static void area_coarsen(struct grid *grid, struct grid_area *area) {
 }
 
 static bool outside(const struct grid *grid, int32_t lat_e7, int32_t lon_e7) {
+  pd_assert(grid->facts->shift + grid->side <= 32);
   int64_t width = (int64_t)1 << (grid->facts->shift + grid->side);
   int64_t u = (int64_t)lon_e7 - grid->facts->lon_e7, v = (int64_t)lat_e7 - grid->facts->lat_e7;
   return u < 0 || v < 0 || u >= width || v >= width;
 }
 
 static void link_in(struct grid *grid, uint32_t member) {
+  pd_assert(grid->facts->shift >= GRID_SHIFT_MIN && member < grid->capacity);
   const struct grid_hot *hot = &grid->hot[member];
   uint32_t u = grid_u(grid, hot->lon_e7), v = grid_v(grid, hot->lat_e7);
   uint32_t number = grid_area_at(grid, u, v);
@@ -378,6 +383,7 @@ static void box_put(struct grid *grid, int32_t lat_e7, int32_t lon_e7, uint32_t 
 }
 
 static uint32_t count_outside(const struct grid *grid) {
+  pd_assert(grid->facts->count <= grid->capacity);
   uint32_t count = 0;
   for (uint32_t i = 0; i < grid->capacity; i++) {
     const struct grid_hot *hot = &grid->hot[i];
@@ -401,6 +407,7 @@ static void box_choose(struct grid *grid) {
 /* Everybody off the tables and onto one chain; the tables are as after init, but for the members.
  */
 static uint32_t clear_tables(struct grid *grid) {
+  pd_assert(grid->facts->block_fresh < grid->block_limit);
   struct grid_facts *facts = grid->facts;
   uint32_t chain = 0;
   for (uint32_t i = grid->capacity; i-- > 0;) {

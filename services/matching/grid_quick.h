@@ -42,6 +42,7 @@ struct frame {
   struct window window;
 };
 
+/* from - by, and nothing below 0. */
 static inline uint32_t quick_less(uint32_t from, uint32_t by) {
   return from > by ? from - by : 0;
 }
@@ -108,6 +109,7 @@ static bool quick_list(struct quick *quick) {
 
 /* ---- blocks ---- */
 
+/* Keep the lanes that are near enough: their members and places go behind those kept already. */
 static inline void quick_squeeze(struct quick *quick, __mmask8 lanes, __m256 near, __m256i lat,
                                  __m256i lon, __m256i member) {
   uint32_t at = quick->count;
@@ -200,6 +202,7 @@ static inline __m512d sin8(__m512d x) {
   return _mm512_add_pd(x, _mm512_mul_pd(x, _mm512_mul_pd(sum, q)));
 }
 
+/* Haversines from the query to eight places, in the order of operations of grid_hav(). */
 static inline __m512d hav8(const struct grid_seek *seek, const int32_t *lat_e7,
                            const int32_t *lon_e7) {
   __m512d lat = _mm512_cvtepi32_pd(load(lat_e7)), lon = _mm512_cvtepi32_pd(load(lon_e7));
@@ -217,6 +220,7 @@ static inline __m512d hav8(const struct grid_seek *seek, const int32_t *lat_e7,
                        _mm512_mul_pd(cosines, _mm512_mul_pd(east, east)));
 }
 
+/* Metres of eight haversines: the series of the arc sine, near enough for pruning. */
 static inline __m512d metres8(__m512d hav) {
   static const double terms[] = {15.0 / 336, 3.0 / 40, 1.0 / 6};
   __m512d s = _mm512_sqrt_pd(hav), q = _mm512_mul_pd(s, s), sum = _mm512_set1_pd(105.0 / 3456);

@@ -83,10 +83,12 @@ static enum pd_err write_daemon_config(const struct tool *tool, const char *name
   bool vault = strcmp(name, "intake") == 0; /* nobody else seals or opens */
   int used = snprintf(text, sizeof text,
                       "# Written by `paidan up`.\nshard: %u\nzone: \"%s\"\nrun_dir: \"%s\"\n"
-                      "data_dir: \"%s/snapshots\"\narchive_dir: \"%s\"\nlog_redis: \"unix:%s/log.redis\"\nlog_user: %s\n"
+                      "data_dir: \"%s/snapshots\"\narchive_dir: \"%s\"\n"
+                      "log_redis: \"unix:%s/log.redis\"\nlog_user: %s\n"
                       "log_password_file: \"%s/secrets/%s\"\nhttp: \"unix:%s/%s.http\"\n"
                       "clock_anchor_ms: %lld\nclock_at_ms: %lld\nclock_factor: %llu\n",
-                      tool->shard, tool->zone, run, tool->data_dir, tool_archive(tool), run, name, run, name, run, name,
+                      tool->shard, tool->zone, run, tool->data_dir, tool_archive(tool), run, name,
+                      run, name, run, name,
                       (long long)tool->clock_anchor_ms, (long long)tool->clock_at_ms,
                       (unsigned long long)tool->clock_factor);
   if (vault && used > 0 && (size_t)used < sizeof text) {

@@ -32,6 +32,16 @@ bool city_tool(struct city *city, const char *arguments) {
   return false;
 }
 
+/* Three offers for each slot, whatever the rate of acceptance: that is what is measured. */
+static bool fix_rules(const struct city *city) {
+  char path[128];
+  snprintf(path, sizeof path, "%s/rules.yaml", city->run_dir);
+  FILE *file = fopen(path, "w");
+  if (file == NULL) return false;
+  bool good = fputs("fill_percent: 0\noffers_per_slot: 3\n", file) >= 0;
+  return fclose(file) == 0 && good && setenv("PAIDAN_RULES_FILE", path, 1) == 0;
+}
+
 bool city_start(struct city *city) {
   pd_rng_seed(&city->rng, 1);
   ssize_t length = readlink("/proc/self/exe", city->bin, sizeof city->bin - 1);
@@ -39,7 +49,7 @@ bool city_start(struct city *city) {
   city->bin[length] = 0;
   *strrchr(city->bin, '/') = 0;
   snprintf(city->run_dir, sizeof city->run_dir, "/tmp/paidan-bench.XXXXXX");
-  return mkdtemp(city->run_dir) != NULL &&
+  return mkdtemp(city->run_dir) != NULL && fix_rules(city) &&
          city_tool(city, "up --detach --shard 110105 --zone +08:00");
 }
 

@@ -130,7 +130,8 @@ size_t fuzz_seed(uint32_t index, uint8_t *data, size_t max) {
       "vetted,emergency,status\nV1,甲,13800000001,118.001,36.801,1,companion|driving,"
       "1:8-11|7:0-24,3000,3,36-59,1,0,active\nV2,乙,1,118,36.8,9,,,50000,50,14-17,0,1,paused\n",
       "id,placed_at,lon,lat,category,title,skills,volunteers_needed,window_start,window_end,"
-      "minutes,urgency,channel,requester,sensitive\nO1,2025-03-04T08:00:00+08:00,118.0,36.8,elder_escort,"
+      "minutes,urgency,channel,requester,sensitive\n"
+      "O1,2025-03-04T08:00:00+08:00,118.0,36.8,elder_escort,"
       "陪诊,companion,1,2025-03-05T08:00:00+08:00,2025-03-05T12:00:00+08:00,60,soon,phone,R1,0\n"};
   if (index >= sizeof tables / sizeof *tables || strlen(tables[index]) + 1 > max) return 0;
   data[0] = (uint8_t)index;
