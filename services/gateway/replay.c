@@ -1,6 +1,6 @@
-/* Events of the past: read from the store entry by entry, only what the grant allows, in order, and
- * at most a megabyte at a time; the client asks on from the cursor.  A connection to the store of
- * its own, so that the live events never wait behind a replay. */
+/* Events of the past: read from the archive and the store entry by entry, only what the grant
+ * allows, in order, and at most a megabyte at a time; the client asks on from the cursor.  A
+ * connection to the store of its own, so that the live events never wait behind a replay. */
 #include "common/io/journal.h"
 #include "services/gateway/gateway.h"
 
@@ -20,6 +20,7 @@
 #define KINDS_MAX 64
 #define ARENA_SIZE ((size_t)1 << 20)
 #define REQUESTS_A_CALL 64
+#define SAY_EVERY_MS 10000
 
 static const struct edge_refusal malformed = {
     PD_CODE_MALFORMED,
@@ -274,7 +275,7 @@ static void go_on(struct job *job);
 static void say_corrupt(const struct job *job, const struct pd_stored *stored) {
   struct gateway *gateway = job->replay->gateway;
   pd_metric_add(gateway->counts.bad, 1);
-  if (pd_journal_once("replay-entry", 10000, uv_now(&gateway->loop), NULL))
+  if (pd_journal_once("replay-entry", SAY_EVERY_MS, uv_now(&gateway->loop), NULL))
     pd_say(PD_LEVEL_ERROR, pd_kv_text("msg", "an entry in the store is damaged: not replayed"),
            pd_kv_text("log", pd_log_name(job->log)), pd_kv_uint("last_seq", stored->last_seq));
 }
@@ -456,7 +457,12 @@ enum pd_err replay_open(struct gateway *gateway) {
   pd_bus_message_init(&self->message);
   self->memory = calloc(1, ARENA_SIZE);
   if (self->memory == NULL) return PD_EIO;
-  return pd_store_open(&self->store, &gateway->loop, &redis, gateway_shard(gateway), NULL, NULL);
+  char dir[sizeof common->data_dir + 16];
+  (void)snprintf(dir, sizeof dir, "%s/archive", common->data_dir);
+  enum pd_err err =
+      pd_store_open(&self->store, &gateway->loop, &redis, gateway_shard(gateway), NULL, NULL);
+  if (err != PD_OK) return err;
+  return pd_store_archive(self->store, common->archive_dir[0] == 0 ? dir : common->archive_dir);
 }
 
 /* Jobs that wait for the store are told by it that nothing comes, and end then. */

@@ -359,6 +359,27 @@ def test_a_killed_edge_comes_back_and_a_follower_misses_nothing():
     assert follower.healed > 0
 
 
+def test_a_replay_reads_through_archive_and_log_without_a_seam():
+    key = Key(district, 'historian', hear=str(SHARD))
+    before = {log: Replays(key).all(log) for log in range(1, 6)}
+    district.tool('down')
+    district.tool('up', '--detach', '--archive', '0', '--edge', f'tcp://127.0.0.1:{district.port}')
+    ran = district.tool('archive', 'run', '--retain', '5', '--output', 'json').stdout
+    assert json.loads(ran.splitlines()[0])['stream_from'] > 1, ran
+    ack = district.order(district.resident('居民'))
+    replays = Replays(key)
+    for log in range(1, 6):
+        after = replays.all(log, limit=100)
+        count = len(before[log])
+        assert [one.seq for one in after] == list(range(1, len(after) + 1)), ran
+        assert [one.SerializeToString() for one in after[:count]] == \
+            [one.SerializeToString() for one in before[log]]
+    assert ack.position.seq in {one.seq for one in replays.all(types.LOG_INTAKE)}
+    early = before[types.LOG_INTAKE][3]
+    batch = replays.batch(types.LOG_INTAKE, time_ms=early.time_ms)
+    assert batch.events[0].time_ms == early.time_ms and not batch.first_seq
+
+
 if __name__ == '__main__':
     port = free_ports()
     with District(sys.argv[1], edge=f'tcp://127.0.0.1:{port}') as district:
