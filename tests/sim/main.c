@@ -10,7 +10,7 @@
 
 static const char usage[] =
     "usage: paidan-sim [--seed N] [--seeds COUNT] [--orders N] [--faults LIST|all|none|mixed]\n"
-    "                  [--seconds N] [--once] [--trace]\n"
+    "                  [--seconds N] [--once] [--trace] [--long]\n"
     "  --seed     the first seed (1)\n"
     "  --seeds    how many seeds in a row (100)\n"
     "  --orders   orders that people try to place in each (40)\n"
@@ -18,6 +18,7 @@ static const char usage[] =
     "  --seconds  stop after so long, however many seeds are left\n"
     "  --once     do not run each seed a second time\n"
     "  --trace    print every event as it is heard\n"
+    "  --long     seeds without end for eight hours, 80 orders each\n"
     "faults: ";
 
 #define SEED_SECONDS 120 /* no seed takes so long, not even under the sanitizers */
@@ -82,6 +83,10 @@ static bool parse(int argc, char **argv, struct arguments *arguments) {
     if (strcmp(name, "--trace") == 0) {
       arguments->options.trace = true;
       arguments->once = true;
+    } else if (strcmp(name, "--long") == 0) {
+      arguments->seeds = UINT64_MAX;
+      arguments->seconds = 8 * 3600;
+      arguments->options.orders = 80;
     } else if (strcmp(name, "--once") == 0) {
       arguments->once = true;
     } else if (i + 1 == argc) {

@@ -3,9 +3,9 @@
 
     tests/sim/mutants.py [--work DIR] [--jobs N] [--seconds N] [NAME…]
 
-Copies the tree, applies each patch of tests/sim/mutants in turn, builds paidan-sim alone and runs seeds
-until one fails or the time is over.  NAME: only patches whose names contain it.  The exit code is 1 if
-any bug was missed, a patch does not apply or does not build, or the unharmed program fails.
+Copies the tree, applies each patch of tests/sim/mutants in turn, builds paidan-sim alone and runs
+seeds until one fails or the time is over.  NAME: only patches whose names contain it.  The exit code
+is 1 if any bug was missed, a patch does not apply or does not build, or the unharmed program fails.
 """
 import argparse
 import filecmp
@@ -23,7 +23,7 @@ SKIPPED = {"build", ".git", "data", "__pycache__", "node_modules"}
 
 
 def sync(source, target):
-    """Make target equal to source; what is equal already keeps its time, so that little is built."""
+    """Make target equal to source; what is equal already keeps its time, so little is built."""
     os.makedirs(target, exist_ok=True)
     names = [n for n in os.listdir(source) if n not in SKIPPED]
     for name in set(os.listdir(target)) - set(names) - {"build"}:
@@ -113,8 +113,8 @@ def work(tree, waiting, results, lock):
 
 def unharmed(tree):
     tree.prepare()
-    code, text = run([os.path.join(tree.build_path, "bin", "paidan-sim"), "--once", "--seeds", "20"],
-                     tree.path)
+    program = os.path.join(tree.build_path, "bin", "paidan-sim")
+    code, text = run([program, "--once", "--seeds", "20"], tree.path)
     if code != 0:
         print(text)
     return code == 0

@@ -253,6 +253,17 @@ static void hear_intake(struct desk *desk, const struct pd_event *event) {
     task_of(desk, event->order_closed->order)->closed = true;
 }
 
+/* When an order that nobody looks for any more must have had its next stage; 0: it had. */
+static int64_t next_stage(const struct task *task) {
+  bool service = (task->said_stages >> PD_ORDER_STAGE_SERVICE & 1) != 0;
+  bool confirmation = (task->said_stages >> PD_ORDER_STAGE_CONFIRMATION & 1) != 0;
+  bool rating = (task->said_stages >> PD_ORDER_STAGE_RATING & 1) != 0;
+  int64_t from = task->confirmed_ms > task->served_ms ? task->confirmed_ms : task->served_ms;
+  if (!task->served) return service ? 0 : task->end_ms + task->length_ms + HOUR;
+  if (!task->confirmed) return confirmation ? 0 : task->served_ms + 7 * DAY;
+  return rating ? 0 : from + 7 * DAY;
+}
+
 /* Nothing that an open order waits for is overdue. */
 static void check_overdue(const struct desk *desk, const struct pd_event *event) {
   if (!desk->exact || event->log != PD_LOG_SCHEDULING) return;
@@ -262,6 +273,10 @@ static void check_overdue(const struct desk *desk, const struct pd_event *event)
                      (task->said_stages >> PD_ORDER_STAGE_STAFFING & 1) == 0;
     int64_t latest = task->latest_ms > task->free_ms ? task->latest_ms : task->free_ms;
     int64_t wave = task->wave_open ? task->wave_ends_ms : task->touched_ms + HOUR;
+    int64_t stage = task->number != 0 && !task->closed ? next_stage(task) : 0;
+    sim_expect(desk->view.sim, stage == 0 || event->time_ms <= stage + PROMPT,
+               "scheduling %llu: order %llu waits for its stage", (unsigned long long)event->seq,
+               (unsigned long long)i);
     bool late = event->time_ms > latest + PROMPT || event->time_ms > wave + PROMPT;
     sim_expect(desk->view.sim, !searching || !late,
                "scheduling %llu: order %llu waits for something overdue",

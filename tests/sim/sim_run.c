@@ -28,6 +28,7 @@ static void set_limits(struct sim *sim) {
   sim->limits.offers = 48;
   sim->limits.asked = 120;
   sim->limits.holds = 3;
+  sim->limits.keys = 128;
   sim->limits.messages = 40;
   sim->limits.offers_each = 3;
   sim->limits.bookings = 64;

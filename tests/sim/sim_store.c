@@ -104,8 +104,8 @@ static void arrive(struct sim *sim, const struct sim_occurrence *now) {
   next->who = now->who;
   next->life = now->life;
   next->data = op;
-  if (sim_strikes(sim, SIM_TORN, 20)) sim_store_tear(sim);
-  if (sim_strikes(sim, SIM_BREAK, 2)) sim_store_break(sim, &sim->daemons[now->who]);
+  if (sim_strikes(sim, SIM_TORN, 4)) sim_store_tear(sim);
+  if (sim_strikes(sim, SIM_BREAK, 1)) sim_store_break(sim, &sim->daemons[now->who]);
 }
 
 /* When the next thing that this connection sends is executed: never before what it sent before. */
