@@ -14,8 +14,9 @@ struct judge {
   struct view view;
   uint64_t order; /* that the latest input was about */
   uint64_t offer;
-  uint32_t person; /* index plus 1 */
-  uint32_t moved;  /* index plus 1 of who made room in this turn */
+  uint32_t person;           /* index plus 1 */
+  uint32_t moved;            /* index plus 1 of who made room in this turn */
+  uint32_t known[8], yes[8]; /* answers so far, by the order's kind */
   uint32_t open_orders, open_offers;
   bool strict; /* the clock was never set, so waves follow at once */
 };
@@ -108,6 +109,21 @@ static const char *objection_to_time(const struct judge *judge, const struct vie
 
 /* ---- offers ---- */
 
+/* How many may be invited: three for each free slot; once 64 answers for this kind are known, as
+ * many as make twice the slots at the rate at which people say yes. */
+static uint32_t most_offers(const struct judge *judge, const struct view_order *order) {
+  uint32_t free = view_free_slots(order), known = judge->known[order->kind];
+  uint32_t yes = judge->yes[order->kind] > 0 ? judge->yes[order->kind] : 1;
+  uint32_t most = known < 64 ? 3 * free : (2 * free * known + yes - 1) / yes;
+  return most < 64 ? most : 64;
+}
+
+static void note_answer(struct judge *judge, const struct view_offer *offer, bool yes) {
+  enum pd_order_kind kind = judge->view.orders[offer->order].kind;
+  judge->known[kind]++;
+  judge->yes[kind] += yes;
+}
+
 static void on_wave(struct judge *judge, const struct pd_event *event) {
   static const int64_t ttl[5] = {60, 60, 30, 15, 15};
   const struct pd_wave_opened *body = event->wave_opened;
@@ -119,9 +135,9 @@ static void on_wave(struct judge *judge, const struct pd_event *event) {
   int64_t ends = event->time_ms + ttl[order->urgency] * MINUTE;
   if (ends > view_latest(order)) ends = view_latest(order);
   FAIL_UNLESS(judge, body->expires_at_ms == ends, event, "a wave ends at another time");
-  uint32_t free = view_free_slots(order), people = body->offers;
-  FAIL_UNLESS(judge, body->offers >= 1 && body->offers <= 3 * free && body->offers <= 64, event,
-              "%u offers for %u slots", body->offers, free);
+  uint32_t most = most_offers(judge, order), people = body->offers;
+  FAIL_UNLESS(judge, body->offers >= 1 && body->offers <= most, event, "%u offers for %u slots",
+              body->offers, view_free_slots(order));
   for (size_t i = 0; i < body->n_excluded; i++) people += body->excluded[i]->count;
   FAIL_UNLESS(judge, people == body->considered, event, "%u of %u considered people are told of",
               people, body->considered);
@@ -220,6 +236,8 @@ static void on_offer_closed(struct judge *judge, const struct pd_event *event) {
   FAIL_UNLESS(judge, is_reason(judge, offer, body->reason, event->time_ms), event,
               "offer %llu ended with reason %d, which is not so", (unsigned long long)body->offer,
               (int)body->reason);
+  if (body->reason == PD_REASON_DECLINED || body->reason == PD_REASON_SILENT)
+    note_answer(judge, offer, false);
 }
 
 /* Nobody can be invited?  Then nobody may be whom every rule lets through at the earliest time. */
@@ -268,6 +286,7 @@ static void check_won(struct judge *judge, const struct pd_event *event,
   const struct view_offer *offer =
       end_offer(judge, event, body->offer, body->order, body->volunteer);
   FAIL_UNLESS(judge, offer->answered > 0, event, "P4 booked without a yes");
+  note_answer(judge, offer, true);
   FAIL_UNLESS(judge, !order->stopped, event, "P4 booked after the order's end");
   const struct view_person *who = &judge->view.persons[person];
   FAIL_UNLESS(judge, !who->paused && !who->exited, event, "P4 booked, but not active");
