@@ -5,7 +5,8 @@
 
 Copies the tree, applies each patch of tests/sim/mutants in turn, builds paidan-sim alone and runs
 seeds until one fails or the time is over.  NAME: only patches whose names contain it.  The exit
-code is 1 if any bug was missed, a patch does not apply or does not build, or the unharmed program fails.
+code is 1 if any bug was missed, a patch does not apply or does not build, or the unharmed
+program fails.
 """
 import argparse
 import filecmp
