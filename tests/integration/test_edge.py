@@ -283,10 +283,17 @@ def test_whoever_offends_is_barred_and_the_others_come_back():
     for number in range(20000):
         flood.subscribe(f'11{number}')
     wait_log('subscriptions without end')
-    good.tips.clear()
-    good.connected(3)
-    district.order(district.resident('居民'))
-    good.wait('order_placed')
+    # The edge may be on its way down or up when an event is said: what counts is that they come back.
+    for last in (False, False, False, False, True):
+        good.tips.clear()
+        good.connected(3)
+        district.order(district.resident('居民'))
+        try:
+            good.wait('order_placed')
+            break
+        except AssertionError:
+            if last:
+                raise
 
 
 def test_broken_frames_are_refused_and_counted():
