@@ -283,7 +283,7 @@ def test_whoever_offends_is_barred_and_the_others_come_back():
     for number in range(20000):
         flood.subscribe(f'11{number}')
     wait_log('subscriptions without end')
-    # The edge may be on its way down or up when an event is said: what counts is that they come back.
+    # The edge may be on its way down or up just then: what counts is that they come back.
     for last in (False, False, False, False, True):
         good.tips.clear()
         good.connected(3)
