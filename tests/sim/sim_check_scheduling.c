@@ -30,13 +30,21 @@ struct desk {
   bool exact; /* no fault: deadlines come at their time */
 };
 
-static void expect_time(const struct desk *desk, const struct pd_event *event, int64_t due_ms) {
+/* `known_ms`: when another daemon said what makes it due, by that daemon's clock, which a jump may
+ * leave ahead of this one's. */
+static void expect_known(const struct desk *desk, const struct pd_event *event, int64_t due_ms,
+                         int64_t known_ms) {
   struct sim *sim = desk->view.sim;
   sim_expect(sim, event->time_ms >= due_ms, "scheduling %llu: %lld ms too early",
              (unsigned long long)event->seq, (long long)(due_ms - event->time_ms));
+  if (known_ms > due_ms) due_ms = known_ms;
   sim_expect(sim, !desk->exact || event->time_ms <= due_ms + PROMPT,
              "scheduling %llu: %lld ms too late", (unsigned long long)event->seq,
              (long long)(event->time_ms - due_ms));
+}
+
+static void expect_time(const struct desk *desk, const struct pd_event *event, int64_t due_ms) {
+  expect_known(desk, event, due_ms, due_ms);
 }
 
 static struct task *task_of(struct desk *desk, uint64_t number) {
@@ -97,8 +105,7 @@ static void on_expired(struct desk *desk, const struct pd_event *event) {
   if (body->stage == PD_ORDER_STAGE_STAFFING) {
     sim_expect(desk->view.sim, !task->staffed, "scheduling %llu: staffing",
                (unsigned long long)event->seq);
-    int64_t due = task->latest_ms > task->free_ms ? task->latest_ms : task->free_ms;
-    expect_time(desk, event, due);
+    expect_known(desk, event, task->latest_ms, task->free_ms);
   } else if (body->stage == PD_ORDER_STAGE_SERVICE) {
     expect_time(desk, event, task->end_ms + task->length_ms + HOUR);
   } else if (body->stage == PD_ORDER_STAGE_CONFIRMATION) {
@@ -119,8 +126,7 @@ static void on_no_show(struct desk *desk, const struct pd_event *event) {
   once(desk, event, task->slots[body->slot].no_show);
   task->slots[body->slot].no_show = true;
   int64_t due = task->slots[body->slot].start_ms + 30 * MINUTE;
-  if (due < task->slots[body->slot].filled_ms) due = task->slots[body->slot].filled_ms;
-  expect_time(desk, event, due);
+  expect_known(desk, event, due, task->slots[body->slot].filled_ms);
 }
 
 static void on_slot_reminder(struct desk *desk, const struct pd_event *event) {
