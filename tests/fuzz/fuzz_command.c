@@ -220,31 +220,95 @@ static void tell(struct story *story, uint8_t where, uint64_t actor, uint32_t ki
   story->size = fuzz_put(story->data, story->size, story->max, where, bytes, size);
 }
 
+/* A command as it is, with the next key. */
+static void tell_exactly(struct story *story, uint8_t where, uint64_t actor,
+                         struct pd_command *command) {
+  uint8_t bytes[1024];
+  char key[16];
+  struct pd_id person = fuzz_person(actor);
+  snprintf(key, sizeof key, "k%u", ++story->keys);
+  command->shard = FUZZ_SHARD;
+  command->key = key;
+  if (actor != 0) command->actor = pd_bytes(&person);
+  size_t size = protobuf_c_message_pack(&command->base, bytes);
+  story->size = fuzz_put(story->data, story->size, story->max, where, bytes, size);
+}
+
+static struct pd_point a_point(int step) {
+  struct pd_point point = PD_POINT_INIT;
+  point.datum = PD_DATUM_WGS84;
+  point.lon_e7 = FUZZ_LON_E7 + 30000 * step;
+  point.lat_e7 = FUZZ_LAT_E7 + 20000 * step;
+  return point;
+}
+
 static void tell_site(struct story *story, const char *ref, const char *parent, int level) {
   struct pd_command command = PD_COMMAND_INIT;
   struct pd_register_site body = PD_REGISTER_SITE_INIT;
-  struct pd_point point = PD_POINT_INIT;
-  uint8_t bytes[512];
-  point.datum = PD_DATUM_WGS84;
-  point.lon_e7 = FUZZ_LON_E7 + 30000 * level;
-  point.lat_e7 = FUZZ_LAT_E7 + 20000 * level;
+  struct pd_point point = a_point(level);
   body.ref = (char *)ref;
   body.parent_ref = (char *)parent;
   body.name = (char *)"站";
   body.level = (enum pd_site_level)level;
   body.point = &point;
-  command.shard = FUZZ_SHARD;
-  command.key = (char *)ref;
   command.body_case = PD_COMMAND_REGISTER_SITE;
   command.register_site = &body;
-  size_t size = protobuf_c_message_pack(&command.base, bytes);
-  story->size = fuzz_put(story->data, story->size, story->max, 2, bytes, size);
+  tell_exactly(story, 2, 0, &command);
+}
+
+static void tell_volunteer(struct story *story, int number) {
+  struct pd_command command = PD_COMMAND_INIT;
+  struct pd_register_volunteer body = PD_REGISTER_VOLUNTEER_INIT;
+  struct pd_point home = a_point(number);
+  uint32_t always[7] = {0xffffff, 0xffffff, 0xffffff, 0xffffff, 0xffffff, 0xffffff, 0xffffff};
+  body.name = (char *)"志愿者";
+  body.phone = (char *)"13800000001";
+  body.home = &home;
+  body.available = always;
+  body.n_available = 7;
+  body.radius_m = 20000;
+  body.max_per_week = 9;
+  body.age = PD_AGE_BAND_36_59;
+  command.body_case = PD_COMMAND_REGISTER_VOLUNTEER;
+  command.register_volunteer = &body;
+  tell_exactly(story, 2, 0, &command);
+}
+
+static void tell_order(struct story *story, int number) {
+  struct pd_command command = PD_COMMAND_INIT;
+  struct pd_place_order body = PD_PLACE_ORDER_INIT;
+  struct pd_point point = a_point(number % 3);
+  struct pd_id requester = fuzz_person(6);
+  body.requester = pd_bytes(&requester);
+  body.kind = PD_ORDER_KIND_VISIT;
+  body.category = (char *)"elder_escort";
+  body.note = (char *)"陪诊";
+  body.point = &point;
+  body.need = 1 + (uint32_t)number % 3;
+  body.window_start_ms = FUZZ_START_MS + (2 + number) * INT64_C(3600000);
+  body.window_end_ms = body.window_start_ms + 5 * INT64_C(3600000);
+  body.minutes = 60;
+  body.urgency = (enum pd_urgency)(1 + number % 4);
+  body.channel = PD_CHANNEL_PHONE;
+  command.body_case = PD_COMMAND_PLACE_ORDER;
+  command.place_order = &body;
+  tell_exactly(story, number % 2 ? 0 : 2, 6, &command);
+}
+
+static void tell_answer(struct story *story, uint64_t offer, uint64_t volunteer) {
+  struct pd_command command = PD_COMMAND_INIT;
+  struct pd_answer_offer body = PD_ANSWER_OFFER_INIT;
+  body.offer = offer;
+  body.accept = pd_rng_below(&story->rng, 4) > 0;
+  command.body_case = PD_COMMAND_ANSWER_OFFER;
+  command.answer_offer = &body;
+  tell_exactly(story, 1, volunteer, &command);
 }
 
 /* A district that lives: sites, people, orders, answers from everybody to every offer, and what
  * follows; each seed with other dice. */
 size_t fuzz_seed(uint32_t index, uint8_t *data, size_t max) {
-  struct story story = {.data = data, .max = max < 9000 ? max : 9000};
+  struct story story = {.data = data, .max = max < 12000 ? max : 12000};
   static const uint32_t later[] = {PD_COMMAND_START_SERVICE,   PD_COMMAND_START_SERVICE,
                                    PD_COMMAND_FINISH_SERVICE,  PD_COMMAND_FINISH_SERVICE,
                                    PD_COMMAND_CONFIRM_SERVICE, PD_COMMAND_CONFIRM_SERVICE,
@@ -252,21 +316,23 @@ size_t fuzz_seed(uint32_t index, uint8_t *data, size_t max) {
                                    PD_COMMAND_WITHDRAW,        PD_COMMAND_PAUSE_VOLUNTEER,
                                    PD_COMMAND_RESUME_VOLUNTEER, PD_COMMAND_EXIT_VOLUNTEER,
                                    PD_COMMAND_DECIDE_HOLD,     PD_COMMAND_ERASE_PERSON};
-  if (index >= 8) return 0;
+  if (index >= 6) return 0;
   pd_rng_seed(&story.rng, index + 7);
   tell_site(&story, "S0", "", 1);
   tell_site(&story, "S1", "S0", 2);
   tell_site(&story, "S2", "S1", 3);
   tell(&story, 2, 0, PD_COMMAND_REGISTER_TEAM);
-  for (int i = 0; i < 5; i++)
-    tell(&story, 2, 0, i < 3 ? PD_COMMAND_REGISTER_VOLUNTEER : PD_COMMAND_REGISTER_RESIDENT);
-  for (int i = 0; i < 6; i++) tell(&story, i < 3 ? 2 : 0, 5, PD_COMMAND_PLACE_ORDER);
-  for (int i = 0; i < 20; i++)
-    tell(&story, 1, 1 + pd_rng_below(&story.rng, 3), PD_COMMAND_ANSWER_OFFER);
-  for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
-    uint8_t wait[] = {0, (uint8_t)(18 + pd_rng_below(&story.rng, 8))};
-    tell(&story, later[i] == PD_COMMAND_RATE_ORDER ? 0 : 2, 5, later[i]);
-    if (i % 3 == 0) story.size = fuzz_put(data, story.size, story.max, 5, wait, sizeof wait);
+  for (int i = 1; i < 5; i++) tell_volunteer(&story, i);
+  tell(&story, 2, 0, PD_COMMAND_REGISTER_VOLUNTEER);
+  for (int i = 0; i < 2; i++) tell(&story, 2, 0, PD_COMMAND_REGISTER_RESIDENT);
+  for (int i = 0; i < 4; i++) tell_order(&story, i);
+  tell(&story, 2, 0, PD_COMMAND_PLACE_ORDER);
+  for (uint64_t i = 0; i < 40; i++) tell_answer(&story, 1 + i / 5, 1 + i % 5);
+  for (size_t i = 0; i < 3 * sizeof later / sizeof *later; i++) {
+    uint8_t wait[] = {0, (uint8_t)(18 + pd_rng_below(&story.rng, 6))};
+    uint32_t kind = later[i / 3];
+    tell(&story, kind == PD_COMMAND_RATE_ORDER ? 0 : 2, 6, kind);
+    if (i % 4 == 0) story.size = fuzz_put(data, story.size, story.max, 5, wait, sizeof wait);
   }
   return story.size;
 }

@@ -126,8 +126,8 @@ size_t fuzz_seed(uint32_t index, uint8_t *data, size_t max) {
       "S1,institute,S0,所,118.01,36.81,370302001000\nS2,station,S1,\"a \"\"b\"\", c\",118,36.8,\n",
       "id,name,branch,site\nT1,队,1,S2\nT2,应急队,0,S0\nT3,x,11,S0\n",
       "team,volunteer,role\nT1,V1,leader\nT1,V2,\nT2,V1,member\n",
-      "id,name,phone,home_lon,home_lat,branch,skills,availability,radius_m,max_per_week,age_band,"
-      "vetted,emergency,status\nV1,甲,13800000001,118.001,36.801,1,companion|driving,"
+      "id,name,phone,home_lon,home_lat,branch,skills,availability,radius_m,max_per_week,"
+      "age_band,vetted,emergency,status\nV1,甲,13800000001,118.001,36.801,1,companion|driving,"
       "1:8-11|7:0-24,3000,3,36-59,1,0,active\nV2,乙,1,118,36.8,9,,,50000,50,14-17,0,1,paused\n",
       "id,placed_at,lon,lat,category,title,skills,volunteers_needed,window_start,window_end,"
       "minutes,urgency,channel,requester,sensitive\n"

@@ -70,7 +70,7 @@ static bool ends_with(const char *name, const char *end) {
 }
 
 static int64_t number(struct pd_rng *rng, const char *name) {
-  if (one_in(rng, 16)) return edges[pd_rng_below(rng, sizeof edges / sizeof *edges)];
+  if (one_in(rng, 32)) return edges[pd_rng_below(rng, sizeof edges / sizeof *edges)];
   if (one_in(rng, 64)) return (int64_t)pd_rng_next(rng);
   if (ends_with(name, "_ms"))
     return FUZZ_START_MS + ((int64_t)pd_rng_below(rng, 20160) - 1440) * 60000;
@@ -90,15 +90,15 @@ static const struct {
              {"principal", {"site/uid:1", "resident/uid:2", "volunteer/uid:3", "site/uid:4",
                             "site/uid:1", "volunteer/uid:3"}},
              {"category", {"elder_escort", "tutoring", "a", "x_1", "elder_escort", "wish"}},
-             {"phone", {"13800000001", "+86 10-1", "1", "", "13800000002", "0"}},
-             {"code", {"", "370302001001", "370302000000", "370302", "", ""}},
+             {"phone", {"13800000001", "+86 10-1", "1", "13800000003", "13800000002", "0"}},
+             {"code", {"", "370302001001", "370302000000", "", "", ""}},
              {"sink", {"file", "webhook", "file", "file", "webhook", ""}}};
 
-static const char *const texts[] = {"志愿者", "", "name", "陪老人去医院", "a\tb", "é€𝄞",
-                                    "\xff", "x\ny", "\xed\xa0\x80", "\xc0\x80"};
+static const char *const texts[] = {"志愿者", "name",  "陪老人去医院", "",     "a\tb",
+                                    "é€𝄞",    "\xff", "x\ny",         "\xed\xa0\x80", "\xc0\x80"};
 
 static size_t text(struct pd_rng *rng, const char *name, char *room, size_t max) {
-  if (one_in(rng, 24)) {
+  if (one_in(rng, 40)) {
     size_t size = pd_rng_below(rng, one_in(rng, 4) ? max : 100);
     memset(room, 'a' + (int)pd_rng_below(rng, 26), size);
     return size;
@@ -108,7 +108,7 @@ static size_t text(struct pd_rng *rng, const char *name, char *room, size_t max)
     for (int i = 0; i < 3; i++) room[i] = digits[pd_rng_below(rng, 36)];
     return 3;
   }
-  const char *found = texts[pd_rng_below(rng, one_in(rng, 12) ? 10 : 4)];
+  const char *found = texts[pd_rng_below(rng, one_in(rng, 16) ? 10 : 3)];
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     if (strcmp(name, words[i].name) == 0) found = words[i].texts[pd_rng_below(rng, 6)];
   memcpy(room, found, strlen(found));
@@ -124,7 +124,7 @@ static size_t blob(struct pd_rng *rng, const char *name, char *room) {
   if (strcmp(name, "trace") == 0) size = one_in(rng, 2) ? 0 : 24;
   if (strcmp(name, "box") == 0) size = 48;
   if (ends_with(name, "hash")) size = 32;
-  return one_in(rng, 24) ? pd_rng_below(rng, 80) : size;
+  return one_in(rng, 40) ? pd_rng_below(rng, 80) : size;
 }
 
 /* ---- fields ---- */
@@ -142,7 +142,7 @@ static void put_inside(struct sink *out, struct pd_rng *rng,
 }
 
 static int64_t any_enum(struct pd_rng *rng, const ProtobufCEnumDescriptor *type) {
-  if (one_in(rng, 24)) return edges[pd_rng_below(rng, sizeof edges / sizeof *edges)];
+  if (one_in(rng, 40)) return edges[pd_rng_below(rng, sizeof edges / sizeof *edges)];
   uint64_t count = type->n_values;
   return type->values[count > 1 ? 1 + pd_rng_below(rng, count - 1) : 0].value;
 }
@@ -190,7 +190,8 @@ static void put_message(struct sink *out, struct pd_rng *rng,
       if (count < FIELDS_MAX && (kind == 0 || field->id == kind)) members[count++] = i;
       continue;
     }
-    uint64_t times = one_in(rng, 16) ? 0 : 1;
+    uint64_t times = one_in(rng, 32) ? 0 : 1;
+    if (strcmp(field->name, "seen") == 0) times = one_in(rng, 8); /* what it names has to come */
     if (field->label == PROTOBUF_C_LABEL_REPEATED)
       times = strcmp(field->name, "available") == 0 ? 7 : pd_rng_below(rng, 3);
     for (uint64_t t = 0; t < times; t++) put_field(out, rng, field, depth);
