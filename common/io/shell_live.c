@@ -40,12 +40,13 @@ static void note_bad(struct pd_feed *feed, const char *what) {
            pd_kv_uint("not_said_before", more));
 }
 
-/* The store was read to its end.  What was heard of before that reading began, and is not there,
- * does not exist: entries are published when they are stored. */
-static void at_end(struct pd_feed *feed) {
+/* A short page was read.  Only an empty one says that the store has no more (a page out of the
+ * archive may end anywhere): what was heard of before that reading began, and is not there, does not
+ * exist, since entries are published when they are stored. */
+static void at_end(struct pd_feed *feed, bool empty) {
   struct pd_follower *follower = &feed->shell->turn.inputs[feed->log];
   bool missing = follower->next <= follower->tail;
-  if (missing && feed->hinted) return; /* heard of meanwhile: read again */
+  if (missing && (feed->hinted || !empty)) return; /* read again */
   if (missing) {
     note_bad(feed, "events were announced that are not in the log");
     pd_follower_ends(follower);
@@ -78,7 +79,7 @@ static void on_read(void *context, enum pd_err err, const struct pd_stored *entr
              pd_kv_uint("last_seq", entries[i].last_seq));
     return;
   }
-  if (count < READ_ENTRIES) at_end(feed);
+  if (count < READ_ENTRIES) at_end(feed, count == 0);
 }
 
 static void read_more(struct pd_feed *feed) {
