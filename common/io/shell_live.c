@@ -41,8 +41,8 @@ static void note_bad(struct pd_feed *feed, const char *what) {
 }
 
 /* A short page was read.  Only an empty one says that the store has no more (a page out of the
- * archive may end anywhere): what was heard of before that reading began, and is not there, does not
- * exist, since entries are published when they are stored. */
+ * archive may end anywhere): what was heard of before that reading began, and is not there, does
+ * not exist, since entries are published when they are stored. */
 static void at_end(struct pd_feed *feed, bool empty) {
   struct pd_follower *follower = &feed->shell->turn.inputs[feed->log];
   bool missing = follower->next <= follower->tail;
