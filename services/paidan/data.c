@@ -164,7 +164,9 @@ static bool read_member(const struct table *table, struct data_member *member) {
   *member =
       (struct data_member){.row = table_row(table, MEMBER_VOLUNTEER), .body = PD_JOIN_TEAM_INIT};
   int leader = 0;
+  char *volunteer;
   bool good = table_string(table, MEMBER_TEAM, 1, 32, &member->body.team_ref) &&
+              table_string(table, MEMBER_VOLUNTEER, 1, 32, &volunteer) &&
               table_choice(table, MEMBER_ROLE, roles, "must be leader or member", &leader);
   member->body.leader = leader;
   return good;

@@ -89,6 +89,7 @@ bool table_string(const struct table *table, uint32_t column, size_t min, size_t
   *text = table_text(table, column);
   size_t length = strlen(*text);
   if (length < min) return table_complain(table, column, "must not be empty");
+  if (strpbrk(*text, "\r\n") != NULL) return table_complain(table, column, "must be on one line");
   return length <= max || table_complain(table, column, "is longer than allowed");
 }
 

@@ -50,7 +50,7 @@ char *table_text(const struct table *table, uint32_t column);
 /* Report the row at hand; always false. */
 bool table_complain(const struct table *table, uint32_t column, const char *reason);
 
-/* Text of min .. max bytes. */
+/* Text of min .. max bytes, on one line. */
 bool table_string(const struct table *table, uint32_t column, size_t min, size_t max, char **text);
 /* A whole number within min .. max. */
 bool table_number(const struct table *table, uint32_t column, uint32_t min, uint32_t max,
