@@ -2,24 +2,9 @@
  * by the marks. */
 #include "common/flow/turn.h"
 
-/* The entry of an input log that is being consumed: opened and judged once, left at the next item.
- */
-struct input_cursor {
-  struct pd_entry_view view;
-  struct pd_hash hash;
-  size_t at;    /* of the next item */
-  uint64_t seq; /* of the next event in it; 0: no entry is open */
-};
-
-struct replay {
-  struct pd_turn *turn;
-  struct pd_source *source;
-  struct input_cursor inputs[PD_LOGS];
-};
-
-static enum pd_err open_input(struct replay *replay, enum pd_log log) {
+static enum pd_err open_input(struct pd_replay *replay, enum pd_log log) {
   struct pd_follower *follower = &replay->turn->inputs[log];
-  struct input_cursor *input = &replay->inputs[log];
+  struct pd_replay_entry *input = &replay->inputs[log];
   struct pd_source *source = replay->source;
   const uint8_t *bytes;
   size_t size;
@@ -35,10 +20,10 @@ static enum pd_err open_input(struct replay *replay, enum pd_log log) {
   return PD_OK;
 }
 
-static enum pd_err apply_input(struct replay *replay, enum pd_log log,
+static enum pd_err apply_input(struct pd_replay *replay, enum pd_log log,
                                const struct pd_entry_item *found) {
   struct pd_turn *turn = replay->turn;
-  struct input_cursor *input = &replay->inputs[log];
+  struct pd_replay_entry *input = &replay->inputs[log];
   uint64_t seq = input->seq++;
   if (seq < turn->inputs[log].next) return PD_OK;
   pd_arena_reset(&turn->batch);
@@ -54,9 +39,9 @@ static enum pd_err apply_input(struct replay *replay, enum pd_log log,
 }
 
 /* Consume another log's events up to a mark. */
-static enum pd_err consume_to(struct replay *replay, enum pd_log log, uint64_t upto) {
+static enum pd_err consume_to(struct pd_replay *replay, enum pd_log log, uint64_t upto) {
   struct pd_follower *follower = &replay->turn->inputs[log];
-  struct input_cursor *input = &replay->inputs[log];
+  struct pd_replay_entry *input = &replay->inputs[log];
   while (follower->next <= upto) {
     struct pd_entry_item found;
     enum pd_err err = input->seq == 0 ? open_input(replay, log) : PD_OK;
@@ -84,12 +69,14 @@ static enum pd_err apply_own(struct pd_turn *turn, const struct pd_entry_item *f
   return PD_OK;
 }
 
-static enum pd_err replay_entry(struct replay *replay, const struct pd_entry_view *view) {
+/* An item is stepped over when it is done: a mark whose inputs are not all there is met again. */
+static enum pd_err replay_items(struct pd_replay *replay) {
+  struct pd_replay_entry *own = &replay->own;
   struct pd_entry_item found;
-  for (size_t at = 0; pd_entry_next(view, &at, &found);) {
-    bool own = found.log == PD_LOG_UNSPECIFIED;
+  for (size_t at = own->at; pd_entry_next(&own->view, &at, &found); own->at = at) {
+    bool event = found.log == PD_LOG_UNSPECIFIED;
     enum pd_err err =
-        own ? apply_own(replay->turn, &found) : consume_to(replay, found.log, found.upto);
+        event ? apply_own(replay->turn, &found) : consume_to(replay, found.log, found.upto);
     if (err != PD_OK) return err;
   }
   return PD_OK;
@@ -106,21 +93,44 @@ static bool follows(const struct pd_turn *turn, const struct pd_entry_view *view
   return ours && head->first_seq == writer->seq + 1 && head->epoch + 1 >= writer->epoch;
 }
 
-enum pd_err pd_turn_replay(struct pd_turn *turn, struct pd_source *source) {
-  struct replay replay = {.turn = turn, .source = source};
+static enum pd_err open_own(struct pd_replay *replay, struct pd_source *source) {
+  struct pd_turn *turn = replay->turn;
+  struct pd_replay_entry *own = &replay->own;
+  const uint8_t *bytes;
+  size_t size;
+  enum pd_err err = source->next(source->context, turn->config.core->log, turn->out.last_seq + 1,
+                                 &bytes, &size, &own->hash);
+  if (err == PD_OK) err = pd_entry_open(bytes, size, &own->view);
+  if (err != PD_OK) return err;
+  if (!follows(turn, &own->view, bytes, size, &own->hash)) return PD_ECORRUPT;
+  own->at = 0;
+  own->seq = own->view.head.first_seq;
+  return PD_OK;
+}
+
+void pd_replay_init(struct pd_replay *replay, struct pd_turn *turn) {
+  pd_assert(!turn->leading);
+  *replay = (struct pd_replay){.turn = turn};
+}
+
+bool pd_replay_between(const struct pd_replay *replay) { return replay->own.seq == 0; }
+
+enum pd_err pd_replay_run(struct pd_replay *replay, struct pd_source *source) {
+  struct pd_replay_entry *own = &replay->own;
+  replay->source = source;
   for (;;) {
-    const uint8_t *bytes;
-    size_t size;
-    struct pd_hash hash;
-    struct pd_entry_view view;
-    enum pd_err err = source->next(source->context, turn->config.core->log, turn->out.last_seq + 1,
-                                   &bytes, &size, &hash);
+    enum pd_err err = own->seq == 0 ? open_own(replay, source) : PD_OK;
     if (err == PD_ENOENT) return PD_OK;
-    if (err == PD_OK) err = pd_entry_open(bytes, size, &view);
+    if (err == PD_OK) err = replay_items(replay);
     if (err != PD_OK) return err;
-    if (!follows(turn, &view, bytes, size, &hash)) return PD_ECORRUPT;
-    err = replay_entry(&replay, &view);
-    if (err != PD_OK) return err;
-    pd_writer_init(&turn->writer, view.head.last_seq, &hash, view.head.epoch);
+    const struct pd_entry_head *head = &own->view.head;
+    pd_writer_init(&replay->turn->writer, head->last_seq, &own->hash, head->epoch);
+    own->seq = 0;
   }
+}
+
+enum pd_err pd_turn_replay(struct pd_turn *turn, struct pd_source *source) {
+  struct pd_replay replay;
+  pd_replay_init(&replay, turn);
+  return pd_replay_run(&replay, source);
 }

@@ -29,8 +29,7 @@ void pd_turn_position(const struct pd_turn *turn, struct pd_turn_position *posit
   const struct pd_writer *writer = &turn->writer;
   *position =
       (struct pd_turn_position){.seq = writer->seq, .hash = writer->hash, .now_ms = turn->now_ms};
-  position->epoch =
-      writer->epoch; /* of the last entry: a leader has written at least epoch_began */
+  position->epoch = writer->epoch - !turn->leading; /* of the last entry */
   for (unsigned log = 1; log < PD_LOGS; log++) position->next[log] = turn->inputs[log].next;
   memcpy(position->last_of_kind, turn->out.last_of_kind, sizeof position->last_of_kind);
 }
@@ -94,6 +93,8 @@ void pd_turn_now(struct pd_turn *turn, int64_t now_ms) {
 }
 
 void pd_turn_lead(struct pd_turn *turn, int64_t now_ms) {
+  pd_assert(!turn->leading);
+  turn->leading = true;
   pd_turn_now(turn, now_ms);
   struct pd_epoch_began body = PD_EPOCH_BEGAN_INIT;
   body.epoch = turn->writer.epoch;
@@ -101,6 +102,15 @@ void pd_turn_lead(struct pd_turn *turn, int64_t now_ms) {
   event.body_case = PD_EVENT_EPOCH_BEGAN;
   event.epoch_began = &body;
   say(turn, &event);
+}
+
+void pd_turn_rest(struct pd_turn *turn) {
+  struct pd_turn_position position;
+  pd_turn_position(turn, &position);
+  pd_turn_resume(turn, &position);
+  pd_replies_init(&turn->replies, turn->config.replies, turn->config.replies_size);
+  turn->leading = false;
+  turn->unnoted = 0;
 }
 
 bool pd_turn_open(const struct pd_turn *turn) {

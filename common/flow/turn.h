@@ -1,9 +1,11 @@
 /* turn - one shard of one daemon: a core, its log, and the logs it consumes.
  *
- *     boot    pd_turn_init, a snapshot if there is one, pd_turn_replay, pd_turn_lead
+ *     boot    pd_turn_init, a snapshot if there is one, pd_replay_run, pd_turn_lead
+ *     standby pd_replay_run, again and again: the log is another's, and is folded as it grows
  *     live    pd_turn_input, _command, _delivery, _time as often as there is something;
  *             pd_turn_close; pd_turn_send to the store; pd_turn_reply publishes and answers
  *     fence   pd_turn_fenced: throw everything away and boot again
+ *     rest    pd_turn_rest: a quiet turn leads no more, and stands by
  *
  * An entry is a sequence of items: marks say which inputs had been consumed, events are what
  * followed.  Replay walks the items in order, so inputs and effects are exactly once and in the
@@ -69,6 +71,7 @@ struct pd_turn {
   uint64_t token;   /* of the command at hand */
   int64_t now_ms;
   uint64_t unknown_kinds; /* events of other logs that this program does not know */
+  bool leading;           /* since pd_turn_lead: the writer's epoch is ours */
 };
 
 /* Build an empty shard: the core's init, all positions at the start. */
@@ -85,8 +88,8 @@ struct pd_turn_position {
   uint64_t last_of_kind[PD_EVENT_KINDS];
 };
 
-/* The position of a quiet turn; and go on from one, right after init and after the image was read
- * back. */
+/* The position of a quiet turn (of one that is replayed: between two entries); and go on from one,
+ * right after init and after the image was read back. */
 void pd_turn_position(const struct pd_turn *turn, struct pd_turn_position *position);
 void pd_turn_resume(struct pd_turn *turn, const struct pd_turn_position *position);
 
@@ -99,13 +102,42 @@ struct pd_source {
                       size_t *size, struct pd_hash *hash);
 };
 
-/* Go on from the positions that the turn has (all at the start, or those of a snapshot) to the end
- * of the own log. PD_ECORRUPT: a chain does not hold; PD_EOLD: the own log has an event of an
- * unknown kind; PD_EFORMAT; the source's. */
+/* A replay, which may stop anywhere and go on there. */
+struct pd_replay_entry {
+  struct pd_entry_view view;
+  struct pd_hash hash;
+  size_t at;    /* of the next item */
+  uint64_t seq; /* of the next event in it; 0: no entry is open */
+};
+struct pd_replay {
+  struct pd_turn *turn;
+  struct pd_source *source; /* of the call under way */
+  struct pd_replay_entry own;
+  struct pd_replay_entry inputs[PD_LOGS];
+};
+
+/* Begin at the positions that the turn has: all at the start, or those of a snapshot, or of a turn
+ * that rests. */
+void pd_replay_init(struct pd_replay *replay, struct pd_turn *turn);
+
+/* Fold on to the end of the own log.  PD_OK: there it is; the log may grow, and the next call goes
+ * on.  PD_EAGAIN: the source has an entry that is needed only later; call again then.
+ * PD_ECORRUPT: a chain does not hold; PD_EOLD: the own log has an event of an unknown kind;
+ * PD_EFORMAT; the source's. */
+enum pd_err pd_replay_run(struct pd_replay *replay, struct pd_source *source) PD_MUST_USE;
+
+/* Between two entries: the turn stands where a snapshot may be taken. */
+bool pd_replay_between(const struct pd_replay *replay);
+
+/* A whole replay at once, from a source that is never late. */
 enum pd_err pd_turn_replay(struct pd_turn *turn, struct pd_source *source) PD_MUST_USE;
 
 /* Take the log: the first entry is epoch_began.  Once, after replay. */
 void pd_turn_lead(struct pd_turn *turn, int64_t now_ms);
+
+/* Lead no more.  The turn must be quiet; it is then where a replay would have brought it, and a
+ * replay may go on from there.  Replies that did not leave are forgotten. */
+void pd_turn_rest(struct pd_turn *turn);
 
 /* The time of everything that follows; never falls (an earlier one is ignored). */
 void pd_turn_now(struct pd_turn *turn, int64_t now_ms);

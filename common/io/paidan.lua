@@ -3,11 +3,13 @@
 --
 --   log stream  {<shard>}:log:<name>   id <last_seq>-0, fields e = bytes, h = hash, p = epoch
 --   tip hash    {<shard>}:tip:<name>   s = last seq, h = hash, e = epoch of the stream's last entry
+--   lease hash  {<shard>}:lease:<name> n = name of who holds it, a = its endpoint, p = its epoch; gone when not renewed;
+--                                      w, c = name of who waits for it, and how many others it holds
 --
 -- A Function that fails half-way keeps its earlier writes, so a commit is: every check, HSET of the tip, exactly one
 -- XADD by pcall, and nothing after it; when XADD errs, the tip is put back.
 
-local VERSION = '1'
+local VERSION = '2'
 local ZEROS = ('\0'):rep(32)
 
 local function field(entry, name)
@@ -84,7 +86,40 @@ local function boot(keys)
   return {seq, hash, epoch}
 end
 
+-- keys: lease; args: verb (take, wait, look, free), name, endpoint, epoch, ms to live, leases that it holds.
+-- {'held', name of who waits or '', how many it holds} | {'other', name, endpoint, epoch, ms left} | {'nobody'}
+local function lease(keys, args)
+  if #keys ~= 1 or #args ~= 6 then return redis.error_reply('ERR paidan_lease: bad arguments') end
+  local key, verb, name, endpoint, epoch, ttl, holds = keys[1], unpack(args)
+  local held = redis.call('HMGET', key, 'n', 'a', 'p', 'w', 'c')
+  local ours = held[1] == name
+  if verb == 'free' and ours then redis.call('DEL', key) end
+  if verb == 'free' or (not held[1] and verb ~= 'take') then return {'nobody'} end
+  if held[1] and not ours then
+    if verb ~= 'look' then redis.call('HSET', key, 'w', name, 'c', holds) end
+    return {'other', held[1], held[2], held[3], tostring(redis.call('PTTL', key))}
+  end
+  if verb == 'take' then
+    redis.call('HSET', key, 'n', name, 'a', endpoint, 'p', epoch)
+    redis.call('HDEL', key, 'w', 'c')
+    redis.call('PEXPIRE', key, ttl)
+  end
+  return {'held', held[4] or '', held[5] or '0'}
+end
+
+-- keys: leases.  For each {name, endpoint, epoch, ms left}, or {} when nobody holds it.
+local function leases(keys)
+  local all = {}
+  for i, key in ipairs(keys) do
+    local held = redis.call('HMGET', key, 'n', 'a', 'p')
+    all[i] = held[1] and {held[1], held[2], held[3], tostring(redis.call('PTTL', key))} or {}
+  end
+  return all
+end
+
 redis.register_function('paidan_commit', commit)
+redis.register_function{function_name = 'paidan_lease', callback = lease, flags = {'allow-oom'}}
+redis.register_function{function_name = 'paidan_leases', callback = leases, flags = {'no-writes', 'allow-oom'}}
 redis.register_function('paidan_boot', boot)
 redis.register_function{function_name = 'paidan_tail', callback = tail, flags = {'no-writes', 'allow-oom'}}
 redis.register_function{function_name = 'paidan_version', callback = function() return VERSION end,

@@ -29,6 +29,8 @@ struct call {
     pd_tail_fn *tail;
     pd_read_fn *read;
     pd_wait_fn *wait;
+    pd_lease_fn *lease;
+    pd_leases_fn *leases;
   } done;
   void *context;
   struct pd_store *store; /* the rest: of a read */
@@ -209,6 +211,21 @@ static void on_wait(void *context, const redisReply *reply) {
   call.done.wait(call.context, number ? (int)reply->integer : -1);
 }
 
+static void on_lease(void *context, const redisReply *reply) {
+  struct call call = take(context);
+  struct pd_lease_answer answer;
+  struct pd_holder holder;
+  store_reply_lease(reply, &answer, &holder);
+  call.done.lease(call.context, &answer, &holder);
+}
+
+static void on_leases(void *context, const redisReply *reply) {
+  struct call call = take(context);
+  struct pd_holder holders[PD_LOGS];
+  enum pd_err err = store_reply_leases(reply, holders);
+  call.done.leases(call.context, err, holders);
+}
+
 enum pd_err pd_store_commit(struct pd_store *self, const char *log, const struct pd_commit *commit,
                             pd_commit_fn *done, void *context) {
   if (commit->size == 0 || commit->size > PD_ENTRY_MAX) return PD_EBOUNDS;
@@ -253,4 +270,20 @@ enum pd_err pd_store_wait(struct pd_store *self, uint32_t replicas, uint32_t tim
   struct store_command command;
   store_command_wait(&command, replicas, timeout_ms);
   return submit(self, &command, on_wait, (struct call){.done.wait = done, .context = context});
+}
+
+enum pd_err pd_store_lease(struct pd_store *self, const char *log, enum pd_lease_ask ask,
+                           const struct pd_holder *holder, uint32_t holds, pd_lease_fn *done,
+                           void *context) {
+  if (!self->up) return PD_EDOWN;
+  struct store_command command;
+  store_command_lease(&command, self->shard, log, ask, holder, holds);
+  return submit(self, &command, on_lease, (struct call){.done.lease = done, .context = context});
+}
+
+enum pd_err pd_store_leases(struct pd_store *self, pd_leases_fn *done, void *context) {
+  if (!self->up) return PD_EDOWN;
+  struct store_command command;
+  store_command_leases(&command, self->shard);
+  return submit(self, &command, on_leases, (struct call){.done.leases = done, .context = context});
 }

@@ -17,13 +17,14 @@
 #ifndef PD_IO_STORE_H
 #define PD_IO_STORE_H
 
+#include "common/flow/lease.h"
 #include "common/flow/writer.h"
 #include "common/io/redis.h"
 
 #include <stdint.h>
 
 #define PD_HASH_SIZE PD_HASH_BYTES
-#define PD_STORE_LIBRARY "1" /* version of paidan.lua that this code goes with */
+#define PD_STORE_LIBRARY "2" /* version of paidan.lua that this code goes with */
 
 struct pd_store;
 
@@ -118,6 +119,32 @@ PD_MUST_USE enum pd_err pd_store_read(struct pd_store *store, const char *log, u
 PD_MUST_USE enum pd_err pd_store_wait(struct pd_store *store, uint32_t replicas,
                                       uint32_t timeout_ms, pd_wait_fn *done, void *context);
 
+/* Who holds the lease of a log (common/flow/lease.h): the key `{370302}:lease:NAME`. */
+#define PD_HOLDER_NAME 32
+#define PD_HOLDER_ENDPOINT 128
+struct pd_holder {
+  char name[PD_HOLDER_NAME]; /* of the instance; "": nobody */
+  char endpoint[PD_HOLDER_ENDPOINT];
+  uint64_t epoch; /* in which it wrote when it renewed the lease last */
+  uint32_t left_ms;
+  uint32_t zero;
+};
+
+/* answer.found is FAILED when the connection broke, the store refused, or said what we do not
+ * understand.  holder is set when it is OTHER. */
+typedef void pd_lease_fn(void *context, const struct pd_lease_answer *answer,
+                         const struct pd_holder *holder);
+
+/* What pd_lease_due() said to ask, on behalf of the instance `self`, which holds so many other
+ * leases.  Not NOTHING. */
+PD_MUST_USE enum pd_err pd_store_lease(struct pd_store *store, const char *log,
+                                       enum pd_lease_ask ask, const struct pd_holder *self,
+                                       uint32_t holds, pd_lease_fn *done, void *context);
+
+/* The holders of the shard's logs, by the number of the log; PD_LOGS of them. */
+typedef void pd_leases_fn(void *context, enum pd_err err, const struct pd_holder *holders);
+PD_MUST_USE enum pd_err pd_store_leases(struct pd_store *store, pd_leases_fn *done, void *context);
+
 /* Blocking twins, with a connection of their own, for tools and tests. */
 struct pd_store_now;
 
@@ -144,6 +171,9 @@ PD_MUST_USE enum pd_err pd_store_tail_now(struct pd_store_now *store, const char
 /* As pd_store_boot. */
 PD_MUST_USE enum pd_err pd_store_boot_now(struct pd_store_now *store, const char *log,
                                           struct pd_tail *tail);
+
+/* As pd_store_leases(), into holders, which has room for PD_LOGS. */
+PD_MUST_USE enum pd_err pd_store_leases_now(struct pd_store_now *store, struct pd_holder *holders);
 
 /* *why (may be NULL) is set when REFUSED, and lives until the next call. */
 PD_MUST_USE enum pd_commit_reply pd_store_commit_now(struct pd_store_now *store, const char *log,

@@ -84,6 +84,15 @@ enum pd_err pd_store_boot_now(struct pd_store_now *self, const char *log, struct
   return ask_tail(self, &command, tail);
 }
 
+enum pd_err pd_store_leases_now(struct pd_store_now *self, struct pd_holder *holders) {
+  struct store_command command;
+  store_command_leases(&command, self->shard);
+  redisReply *reply = ask(self, &command);
+  enum pd_err err = store_reply_leases(reply, holders);
+  if (reply != NULL) freeReplyObject(reply);
+  return err;
+}
+
 enum pd_commit_reply pd_store_commit_now(struct pd_store_now *self, const char *log,
                                          const struct pd_commit *commit, const char **why) {
   pd_assert(commit->size > 0 && commit->size <= PD_ENTRY_MAX);

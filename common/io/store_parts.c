@@ -108,6 +108,35 @@ void store_command_trim(struct store_command *self, uint32_t shard, const char *
   add_number(self, 0, keep_from_seq, "-0");
 }
 
+static void add_lease_key(struct store_command *self, uint32_t shard, enum pd_log log) {
+  make_key(self->lease_keys[log], shard, "lease", pd_log_name(log));
+  add_text(self, self->lease_keys[log]);
+}
+
+void store_command_lease(struct store_command *self, uint32_t shard, const char *log,
+                         enum pd_lease_ask ask, const struct pd_holder *holder, uint32_t holds) {
+  static const char *const verbs[] = {[PD_LEASE_TAKE] = "take",
+                                      [PD_LEASE_WAIT] = "wait",
+                                      [PD_LEASE_LOOK] = "look",
+                                      [PD_LEASE_FREE] = "free"};
+  pd_assert(ask != PD_LEASE_NOTHING && pd_log_named(log) != PD_LOG_UNSPECIFIED);
+  begin_call(self, "FCALL", "paidan_lease", "1");
+  add_lease_key(self, shard, pd_log_named(log));
+  add_text(self, verbs[ask]);
+  add_text(self, holder->name);
+  add_text(self, holder->endpoint);
+  add_number(self, 0, holder->epoch, "");
+  add_number(self, 1, PD_LEASE_TTL_MS, "");
+  add_number(self, 2, holds, "");
+}
+
+void store_command_leases(struct store_command *self, uint32_t shard) {
+  char *count = self->numbers[0];
+  (void)snprintf(count, sizeof self->numbers[0], "%d", PD_LOGS - 1);
+  begin_call(self, "FCALL_RO", "paidan_leases", count);
+  for (unsigned log = 1; log < PD_LOGS; log++) add_lease_key(self, shard, (enum pd_log)log);
+}
+
 void store_command_version(struct store_command *self) {
   begin_call(self, "FCALL_RO", "paidan_version", "0");
 }
@@ -174,6 +203,58 @@ enum pd_err store_reply_tail(const redisReply *reply, struct pd_tail *tail) {
   bool ok =
       reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 && read_tail(reply->element, tail);
   return ok ? PD_OK : PD_EFORMAT;
+}
+
+static bool copy_text(const redisReply *reply, char *text, size_t room) {
+  if (reply->type != REDIS_REPLY_STRING || reply->len >= room) return false;
+  memcpy(text, reply->str, reply->len + 1);
+  return true;
+}
+
+/* Name, endpoint, epoch, milliseconds left at four neighbouring elements. */
+static bool read_holder(redisReply *const *parts, struct pd_holder *holder) {
+  uint64_t left_ms;
+  *holder = (struct pd_holder){0};
+  if (!copy_text(parts[0], holder->name, sizeof holder->name) ||
+      !copy_text(parts[1], holder->endpoint, sizeof holder->endpoint) ||
+      !read_number(parts[2], '\0', &holder->epoch))
+    return false;
+  if (!read_number(parts[3], '\0', &left_ms)) left_ms = PD_LEASE_TTL_MS; /* it has no end */
+  holder->left_ms = left_ms < PD_LEASE_TTL_MS ? (uint32_t)left_ms : PD_LEASE_TTL_MS;
+  return true;
+}
+
+void store_reply_lease(const redisReply *reply, struct pd_lease_answer *answer,
+                       struct pd_holder *holder) {
+  uint64_t holds;
+  *answer = (struct pd_lease_answer){.found = PD_LEASE_FAILED};
+  *holder = (struct pd_holder){0};
+  if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements == 0) return;
+  if (is_text(reply->element[0], "nobody")) answer->found = PD_LEASE_NOBODY;
+  if (is_text(reply->element[0], "held") && reply->elements == 3 &&
+      read_number(reply->element[2], '\0', &holds)) {
+    answer->found = PD_LEASE_HELD;
+    answer->waited = reply->element[1]->len > 0;
+    answer->waiting_holds = holds < UINT32_MAX ? (uint32_t)holds : UINT32_MAX;
+  }
+  if (is_text(reply->element[0], "other") && reply->elements == 5 &&
+      read_holder(reply->element + 1, holder)) {
+    answer->found = PD_LEASE_OTHER;
+    answer->left_ms = holder->left_ms;
+  }
+}
+
+enum pd_err store_reply_leases(const redisReply *reply, struct pd_holder *holders) {
+  memset(holders, 0, PD_LOGS * sizeof *holders);
+  if (reply == NULL) return PD_EDOWN;
+  if (reply->type == REDIS_REPLY_ERROR) return PD_EIO;
+  if (reply->type != REDIS_REPLY_ARRAY || reply->elements != PD_LOGS - 1) return PD_EFORMAT;
+  for (unsigned log = 1; log < PD_LOGS; log++) {
+    const redisReply *one = reply->element[log - 1];
+    if (one->type != REDIS_REPLY_ARRAY) return PD_EFORMAT;
+    if (one->elements == 4 && !read_holder(one->element, &holders[log])) return PD_EFORMAT;
+  }
+  return PD_OK;
 }
 
 static bool read_field(const redisReply *name, const redisReply *value, struct pd_stored *entry) {

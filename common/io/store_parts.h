@@ -15,6 +15,7 @@ struct store_command {
   size_t lengths[PD_STORE_ARGS];
   char log_key[PD_STORE_KEY];
   char tip_key[PD_STORE_KEY];
+  char lease_keys[PD_LOGS][PD_STORE_KEY];
   char numbers[4][24];
 };
 
@@ -28,6 +29,9 @@ void store_command_read(struct store_command *self, uint32_t shard, const char *
 void store_command_wait(struct store_command *self, uint32_t replicas, uint32_t timeout_ms);
 void store_command_trim(struct store_command *self, uint32_t shard, const char *log,
                         uint64_t keep_from_seq);
+void store_command_lease(struct store_command *self, uint32_t shard, const char *log,
+                         enum pd_lease_ask ask, const struct pd_holder *holder, uint32_t holds);
+void store_command_leases(struct store_command *self, uint32_t shard);
 void store_command_version(struct store_command *self);
 void store_command_load(struct store_command *self);
 
@@ -41,6 +45,13 @@ enum pd_commit_reply store_reply_commit(const redisReply *reply, struct pd_tail 
 
 /* PD_OK with the tail; PD_EDOWN no reply; PD_EIO an error; PD_EFORMAT anything else. */
 enum pd_err store_reply_tail(const redisReply *reply, struct pd_tail *tail);
+
+/* What a lease's reply says; holder is filled when it is OTHER. */
+void store_reply_lease(const redisReply *reply, struct pd_lease_answer *answer,
+                       struct pd_holder *holder);
+
+/* The holders, PD_LOGS of them; errors as store_reply_tail(). */
+enum pd_err store_reply_leases(const redisReply *reply, struct pd_holder *holders);
 
 /* Entries out of an XRANGE reply; *entries is the caller's to free, its bytes stay the reply's. */
 enum pd_err store_reply_read(const redisReply *reply, struct pd_stored **entries, size_t *count);

@@ -18,12 +18,12 @@ ZEROS = '0' * 32
 
 # Commands that a user may run at all, whatever the key.
 DAEMON = {'auth', 'hello', 'ping', 'wait', 'fcall', 'fcall_ro', 'xrange', 'xrevrange', 'xadd',
-          'hset', 'hmget', 'del'}
+          'hset', 'hmget', 'del', 'hdel', 'pexpire', 'pttl'}
 ALLOWED = {
     **{name: DAEMON for name in SERVICES},
     'intake': DAEMON | {'hget', 'hsetnx', 'hdel', 'get', 'set', 'bgrewriteaof'},
     'tool': {'auth', 'hello', 'ping', 'multi', 'exec', 'fcall_ro', 'xrange', 'xrevrange', 'xlen',
-             'info', 'hget', 'hgetall', 'get'},
+             'info', 'hget', 'hgetall', 'get', 'hmget', 'pttl'},
     'deploy': {'auth', 'hello', 'ping', 'info', 'function|load', 'fcall', 'fcall_ro', 'xrange',
                'xrevrange', 'xadd', 'hset', 'hmget', 'hget', 'del', 'set', 'get', 'hdel',
                'bgrewriteaof'},
@@ -59,6 +59,10 @@ def log(name):
 
 def tip(name):
     return f'{TAG}:tip:{name}'
+
+
+def lease(name):
+    return f'{TAG}:lease:{name}'
 
 
 def refused(user, server, *words):
@@ -137,6 +141,9 @@ def writes_to(name):
     return [['FCALL', 'paidan_commit', *keys, '99', '1', '1', ZEROS, ZEROS, 'x'],
             ['XADD', log(name), '999999999-0', 'e', 'x'], ['XADD', log(name), '*', 'e', 'x'],
             ['HSET', tip(name), 's', '9'], ['DEL', tip(name)], ['DEL', log(name)],
+            ['PEXPIRE', log(name), '1'], ['HDEL', tip(name), 's'],
+            ['FCALL', 'paidan_lease', '1', lease(name), 'take', 'x', 'ipc:///x', '1', '1200', '0'],
+            ['DEL', lease(name)], ['PEXPIRE', lease(name), '1'],
             ['FCALL', 'paidan_boot', *keys]]
 
 
@@ -153,7 +160,7 @@ def test_no_daemon_writes_the_log_of_another():
             refused(user, 'log', 'FCALL', 'paidan_commit', '2', log(other), tip(user), '99', '1',
                     '1', ZEROS, ZEROS, 'x')
             assert granted(user, 'log', 'XRANGE', log(other), '-', '+', 'COUNT', '1') != ''
-        assert granted(user, 'log', 'FCALL_RO', 'paidan_version', '0') == '1'
+        assert granted(user, 'log', 'FCALL_RO', 'paidan_version', '0') == '2'
         assert granted(user, 'log', 'FCALL_RO', 'paidan_tail', '1', log(user)) != ''
 
 
@@ -230,7 +237,7 @@ def attempts(user, name, least):
     if name.startswith(('fcall', 'eval')):
         return [words + ['paidan_version', '0']]
     fill = max(least - len(words), 0)
-    keys = [log(user), tip(user), VAULT, HASH_KEY, 'x']
+    keys = [log(user), tip(user), lease(user), VAULT, HASH_KEY, 'x']
     return [words + [key] * min(fill, 1) + ['x'] * (fill - 1) for key in keys]
 
 

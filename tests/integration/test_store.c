@@ -470,6 +470,119 @@ Test(store, may_be_closed_from_its_own_callback) {
   cr_expect_eq(uv_loop_close(&world.loop), 0);
 }
 
+/* What came of the last question about a lease. */
+struct asked {
+  struct pd_lease_answer answer;
+  struct pd_holder holder, holders[PD_LOGS];
+  uint32_t answers;
+  uint32_t zero;
+};
+
+static void on_lease(void *context, const struct pd_lease_answer *answer,
+                     const struct pd_holder *holder) {
+  struct asked *asked = context;
+  asked->answer = *answer;
+  asked->holder = *holder;
+  asked->answers++;
+}
+
+static void on_leases(void *context, enum pd_err err, const struct pd_holder *holders) {
+  struct asked *asked = context;
+  cr_assert_eq(err, PD_OK);
+  memcpy(asked->holders, holders, sizeof asked->holders);
+  asked->answers++;
+}
+
+/* An instance asks, and hears the answer. */
+static struct asked ask_lease(struct world *world, const char *name, enum pd_lease_ask ask,
+                              uint32_t holds) {
+  struct asked asked = {0};
+  struct pd_holder self = {.epoch = 7};
+  snprintf(self.name, sizeof self.name, "%s", name);
+  snprintf(self.endpoint, sizeof self.endpoint, "ipc:///run/%s", name);
+  enum pd_err err = pd_store_lease(world->store, "intake", ask, &self, holds, on_lease, &asked);
+  cr_assert_eq(err, PD_OK);
+  run_until(world, asked.answers == 1);
+  return asked;
+}
+
+Test(store, a_lease_has_one_holder_until_it_is_let_go) {
+  struct world world;
+  world_open(&world, &(struct pd_redis_options){.url = server.url});
+  run_until(&world, world.ups == 1);
+  cr_expect_eq(ask_lease(&world, "a", PD_LEASE_LOOK, 0).answer.found, PD_LEASE_NOBODY);
+  cr_expect_eq(ask_lease(&world, "a", PD_LEASE_WAIT, 0).answer.found, PD_LEASE_NOBODY);
+  cr_expect_eq(ask_lease(&world, "a", PD_LEASE_TAKE, 0).answer.found, PD_LEASE_HELD);
+  struct asked other = ask_lease(&world, "b", PD_LEASE_TAKE, 0);
+  cr_expect_eq(other.answer.found, PD_LEASE_OTHER);
+  cr_expect(other.answer.left_ms > 0 && other.answer.left_ms <= PD_LEASE_TTL_MS);
+  cr_expect_str_eq(other.holder.name, "a");
+  cr_expect_str_eq(other.holder.endpoint, "ipc:///run/a");
+  cr_expect_eq(other.holder.epoch, 7);
+  cr_expect_eq(ask_lease(&world, "b", PD_LEASE_FREE, 0).answer.found, PD_LEASE_NOBODY);
+  cr_expect_eq(ask_lease(&world, "b", PD_LEASE_TAKE, 0).answer.found, PD_LEASE_OTHER,
+               "only its holder lets it go");
+  ask_lease(&world, "a", PD_LEASE_FREE, 0);
+  cr_expect_eq(ask_lease(&world, "b", PD_LEASE_TAKE, 0).answer.found, PD_LEASE_HELD);
+  world_close(&world);
+}
+
+Test(store, a_lease_that_is_not_renewed_ends) {
+  struct world world;
+  world_open(&world, &(struct pd_redis_options){.url = server.url});
+  run_until(&world, world.ups == 1);
+  ask_lease(&world, "a", PD_LEASE_TAKE, 0);
+  usleep(PD_LEASE_TTL_MS / 2 * 1000);
+  ask_lease(&world, "a", PD_LEASE_TAKE, 0);
+  usleep(PD_LEASE_TTL_MS * 3 / 4 * 1000);
+  cr_expect_eq(ask_lease(&world, "b", PD_LEASE_TAKE, 0).answer.found, PD_LEASE_OTHER,
+               "the renewal did not count");
+  usleep(PD_LEASE_TTL_MS / 2 * 1000);
+  cr_expect_eq(ask_lease(&world, "b", PD_LEASE_TAKE, 0).answer.found, PD_LEASE_HELD);
+  world_close(&world);
+}
+
+Test(store, a_renewal_says_who_waits_once_for_each_time_it_was_asked_for) {
+  struct world world;
+  world_open(&world, &(struct pd_redis_options){.url = server.url});
+  run_until(&world, world.ups == 1);
+  cr_expect_not(ask_lease(&world, "a", PD_LEASE_TAKE, 0).answer.waited);
+  ask_lease(&world, "c", PD_LEASE_LOOK, 9);
+  cr_expect_not(ask_lease(&world, "a", PD_LEASE_TAKE, 0).answer.waited, "who looks does not wait");
+  ask_lease(&world, "b", PD_LEASE_WAIT, 3);
+  struct asked held = ask_lease(&world, "a", PD_LEASE_TAKE, 0);
+  cr_expect(held.answer.waited);
+  cr_expect_eq(held.answer.waiting_holds, 3);
+  cr_expect_not(ask_lease(&world, "a", PD_LEASE_TAKE, 0).answer.waited);
+  world_close(&world);
+}
+
+Test(store, the_holders_of_all_logs_are_read_at_once) {
+  struct world world;
+  struct asked asked = {0};
+  struct pd_holder holders[PD_LOGS];
+  world_open(&world, &(struct pd_redis_options){.url = server.url});
+  run_until(&world, world.ups == 1);
+  ask_lease(&world, "a", PD_LEASE_TAKE, 0);
+  cr_expect_eq(pd_store_leases(world.store, on_leases, &asked), PD_OK);
+  run_until(&world, asked.answers == 1);
+  cr_expect_str_eq(asked.holders[PD_LOG_INTAKE].endpoint, "ipc:///run/a");
+  cr_expect_str_eq(asked.holders[PD_LOG_POINTS].name, "");
+  cr_expect_eq(pd_store_leases_now(now, holders), PD_OK);
+  cr_expect_str_eq(holders[PD_LOG_INTAKE].name, "a");
+  world_close(&world);
+}
+
+Test(store, a_lease_is_renewed_even_when_memory_is_full) {
+  char answer[64];
+  struct world world;
+  world_open(&world, &(struct pd_redis_options){.url = server.url});
+  run_until(&world, world.ups == 1);
+  redis_server_cli(&server, "config set maxmemory 1", answer, sizeof answer);
+  cr_expect_eq(ask_lease(&world, "a", PD_LEASE_TAKE, 0).answer.found, PD_LEASE_HELD);
+  world_close(&world);
+}
+
 Test(store, refuses_urls_it_does_not_understand) {
   const char *const bad[] = {"",           "unix:relative", "localhost",
                              "localhost:", "localhost:0",   "localhost:99999",
