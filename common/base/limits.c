@@ -12,6 +12,10 @@ const struct pd_limits pd_limits_district = {
     .bookings = 65536,
     .keys = 1048576,
     .holds = 16384,
+    .credentials = 262144,
+    .credentials_each = 16,
+    .blocks = 65536,
+    .blocks_each = 32,
     .messages = 131072,
 };
 
@@ -27,5 +31,9 @@ const struct pd_limits pd_limits_small = {
     .bookings = 128,
     .keys = 4096,
     .holds = 32,
+    .credentials = 96,
+    .credentials_each = 6,
+    .blocks = 48,
+    .blocks_each = 4,
     .messages = 1024,
 };

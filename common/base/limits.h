@@ -21,6 +21,10 @@ struct pd_limits {
   uint32_t bookings;    /* slots filled, of orders that are not closed */
   uint32_t keys;        /* idempotency keys remembered: the latest so many commands */
   uint32_t holds;       /* undecided */
+  uint32_t credentials; /* kinds of papers ever recorded, of all volunteers together */
+  uint32_t credentials_each; /* of one volunteer */
+  uint32_t blocks;      /* pairs in which one person does not wish to meet the other */
+  uint32_t blocks_each; /* said by one person; below 256 */
   uint32_t messages;    /* waiting for delivery */
 };
 

@@ -64,6 +64,23 @@ bool intake_check_range(const struct intake_call *call, int64_t value, int64_t l
 bool intake_check_skills(const struct intake_call *call, const enum pd_skill *skills, size_t count,
                          size_t most, const char *field);
 
+/* Demands of the contract, each once. */
+bool intake_check_demands(const struct intake_call *call, const enum pd_demand *demands,
+                          size_t count, const char *field);
+
+/* Room in the shard for so many more credentials. */
+bool intake_check_paper_room(const struct intake_call *call, uint32_t more);
+
+/* A minor's guardian has consented, where that is said or needed. */
+bool intake_check_guardian(const struct intake_call *call,
+                           const struct pd_register_volunteer *body);
+
+/* An order asks for no gender, or may do so. */
+bool intake_check_gender(const struct intake_call *call, const struct pd_place_order *body);
+
+/* Say the credentials that a registration brings with it. */
+void intake_say_papers(const struct intake_call *call, const struct pd_register_volunteer *body);
+
 /* A point on the earth; converted to WGS-84. */
 bool intake_check_point(const struct intake_call *call, const struct pd_point *point,
                         const struct intake_point_names *names, struct pd_lonlat *place);
@@ -98,6 +115,8 @@ bool intake_resume_volunteer(struct intake_call *call);
 bool intake_exit_volunteer(struct intake_call *call);
 bool intake_register_resident(struct intake_call *call);
 bool intake_erase_person(struct intake_call *call);
+bool intake_record_credential(struct intake_call *call);
+bool intake_block_pair(struct intake_call *call);
 bool intake_place_order(struct intake_call *call);
 bool intake_cancel_order(struct intake_call *call);
 bool intake_answer_offer(struct intake_call *call);

@@ -45,6 +45,8 @@ static bool check_wish(const struct intake_call *call, const struct pd_place_ord
                            "place_order.address") &&
          intake_check_skills(call, body->skills, body->n_skills, SKILLS_MAX,
                              "place_order.skills") &&
+         intake_check_demands(call, body->demands, body->n_demands, "place_order.demands") &&
+         intake_check_gender(call, body) &&
          intake_check_range(call, body->need, 1, NEED_MAX, INTAKE_NO_NEED, NULL) &&
          check_window(call, body) &&
          intake_check_range(call, body->urgency, PD_URGENCY_ROUTINE, PD_URGENCY_EMERGENCY,
@@ -95,6 +97,10 @@ static void say_placed(const struct intake_call *call, const struct pd_place_ord
   said.urgency = body->urgency;
   said.channel = body->channel;
   said.sensitive = body->sensitive;
+  said.dangerous = body->dangerous;
+  said.gender = body->gender;
+  said.n_demands = body->n_demands;
+  said.demands = body->demands;
   said.place = call->request->place;
   said.note = call->request->note;
   pd_emit_order_placed(call->out, &said);

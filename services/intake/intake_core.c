@@ -47,6 +47,16 @@ static const struct intake_rule rules[] = {
                                  .doors = SITE,
                                  .person = "erase_person.person",
                                  .run = intake_erase_person},
+    [PD_COMMAND_RECORD_CREDENTIAL] = {.name = "record_credential",
+                                      .doors = SITE | VOLUNTEER,
+                                      .own_doors = VOLUNTEER,
+                                      .person = "record_credential.person",
+                                      .run = intake_record_credential},
+    [PD_COMMAND_BLOCK_PAIR] = {.name = "block_pair",
+                               .doors = SITE | RESIDENT | VOLUNTEER,
+                               .own_doors = RESIDENT | VOLUNTEER,
+                               .person = "block_pair.person",
+                               .run = intake_block_pair},
     [PD_COMMAND_PLACE_ORDER] = {.name = "place_order",
                                 .doors = SITE | RESIDENT,
                                 .own_doors = RESIDENT,
@@ -115,12 +125,14 @@ static void init_tables(struct intake *self, struct pd_arena *arena) {
   pd_map_init(&self->offer_of, arena, limits->offers);
   self->keys = PD_ARENA_ARRAY(arena, struct intake_key, limits->keys);
   pd_idmap_init(&self->key_of, arena, limits->keys);
+  self->blocks = PD_ARENA_ARRAY(arena, struct intake_block, limits->blocks);
+  pd_pool_init(&self->block_pool, arena, limits->blocks);
 }
 
 static void *init(struct pd_arena *arena, const struct pd_limits *limits,
                   const struct pd_shard *shard, const void *policy) {
   pd_assert(policy == NULL && limits->keys > 0);
-  pd_assert(limits->teams <= UINT16_MAX && limits->slots <= 64);
+  pd_assert(limits->teams <= UINT16_MAX && limits->slots <= 64 && limits->blocks_each < 256);
   struct intake *self = PD_ARENA_ARRAY(arena, struct intake, 1);
   self->limits = *limits;
   self->shard = *shard;
@@ -150,7 +162,13 @@ static void fold(struct intake *self, const struct pd_event *event) {
       return;
     case PD_EVENT_PERSON_ERASED:
       intake_apply_flags(self, event->person_erased->person, INTAKE_ERASED, 0);
+      intake_forget_papers(self, event->person_erased->person);
       return;
+    case PD_EVENT_CREDENTIAL_RECORDED:
+      intake_apply_credential(self, event->credential_recorded);
+      return;
+    case PD_EVENT_PAIR_BLOCKED: intake_apply_block(self, event->pair_blocked); return;
+    case PD_EVENT_POLICY_ADOPTED: intake_apply_policy(self, event->policy_adopted); return;
     case PD_EVENT_ORDER_PLACED: intake_apply_placed(self, event->order_placed); return;
     case PD_EVENT_OFFER_ANSWERED: intake_apply_answered(self, event->offer_answered); return;
     case PD_EVENT_VOLUNTEER_WITHDREW:
@@ -173,7 +191,6 @@ static void fold(struct intake *self, const struct pd_event *event) {
     case PD_EVENT_INPUTS_NOTED:
     case PD_EVENT_ORDER_CANCELLED: /* order_closed follows */
     case PD_EVENT_HOLD_DECIDED:
-    case PD_EVENT_POLICY_ADOPTED:
     case PD_EVENT_EXTERNAL_NOTED:
     case PD_EVENT_WAVE_OPENED:
     case PD_EVENT_ORDER_STAFFED: /* the slots say so already */
@@ -352,8 +369,25 @@ static void check_registry(const struct intake *self) {
   pd_assert(*self->person_of.count == facts->persons);
 }
 
+static void check_papers(const struct intake *self) {
+  uint64_t papers = 0, blocks = 0;
+  for (uint32_t i = 0; i < self->facts->persons; i++) {
+    const struct intake_person *person = &self->persons[i];
+    uint32_t count = 0;
+    for (uint32_t at = person->blocks; at != 0; at = self->blocks[at - 1].next) {
+      pd_assert(self->blocks[at - 1].other < self->facts->persons);
+      count++;
+    }
+    pd_assert(count == person->blocked && count <= self->limits.blocks_each);
+    papers += (uint32_t)__builtin_popcount(person->papers);
+    blocks += count;
+  }
+  pd_assert(papers == self->facts->papers && blocks == *self->block_pool.taken);
+}
+
 static void check(const void *self) {
   check_registry(self);
+  check_papers(self);
   check_orders(self);
   check_offers(self);
   check_keys(self);

@@ -6,12 +6,13 @@
  *
  *     commands in:  all of proto/paidan/v1/command.proto
  *
- *     events in:    offer_made  offer_closed  slot_filled  slot_reopened       (matching)
+ *     events in:    offer_made  offer_closed  slot_filled  slot_reopened
+ *                   policy_adopted                                             (matching)
  *                   order_expired                                              (scheduling)
  *
  *     events out:   site_registered  team_registered  team_joined
  *                   volunteer_registered  volunteer_paused  volunteer_resumed  volunteer_exited
- *                   resident_registered  person_erased
+ *                   resident_registered  person_erased  credential_recorded  pair_blocked
  *                   order_placed  order_cancelled  offer_answered  volunteer_withdrew
  *                   service_started  service_finished  order_served  service_confirmed
  *                   order_rated  order_closed  hold_decided  external_noted

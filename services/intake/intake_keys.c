@@ -25,6 +25,8 @@ static struct answer answer_of(const struct pd_event *event) {
     case PD_EVENT_VOLUNTEER_EXITED: return whom(0, event->volunteer_exited->person);
     case PD_EVENT_RESIDENT_REGISTERED: return whom(0, event->resident_registered->person);
     case PD_EVENT_PERSON_ERASED: return whom(0, event->person_erased->person);
+    case PD_EVENT_CREDENTIAL_RECORDED: return whom(0, event->credential_recorded->person);
+    case PD_EVENT_PAIR_BLOCKED: return whom(0, event->pair_blocked->person);
     case PD_EVENT_ORDER_PLACED:
       return whom(event->order_placed->order, event->order_placed->requester);
     case PD_EVENT_ORDER_CANCELLED: return about(event->order_cancelled->order);

@@ -60,6 +60,18 @@ static bool check_available(const struct intake_call *call,
   return intake_require(call, right, INTAKE_NO_AVAILABLE, NULL);
 }
 
+/* What else a registration puts on record. */
+static bool check_papers(const struct intake_call *call, const struct pd_register_volunteer *body) {
+  bool site = (call->request->role & (PD_ROLE_SITE | PD_ROLE_OPS)) != 0;
+  uint32_t papers = (body->guardian_until_ms != 0 ? 1u : 0) + (body->n_limits != 0 ? 1u : 0);
+  pd_assert(papers <= 2);
+  return intake_require(call, site || !body->vetted, INTAKE_NO_VETTED, NULL) &&
+         intake_check_range(call, body->gender, PD_GENDER_UNSPECIFIED, PD_GENDER_MALE,
+                            INTAKE_NO_GENDER, "register_volunteer.gender") &&
+         intake_check_demands(call, body->limits, body->n_limits, "register_volunteer.limits") &&
+         intake_check_guardian(call, body) && intake_check_paper_room(call, papers);
+}
+
 static bool check_volunteer(const struct intake_call *call,
                             const struct pd_register_volunteer *body, struct pd_lonlat *home) {
   return check_contact(call, &volunteer_names, body->name, body->phone, 1, body->address) &&
@@ -69,8 +81,9 @@ static bool check_volunteer(const struct intake_call *call,
          check_available(call, body) &&
          intake_check_range(call, body->radius_m, 1, RADIUS_MAX_M, INTAKE_NO_RADIUS, NULL) &&
          intake_check_range(call, body->max_per_week, 1, PER_WEEK_MAX, INTAKE_NO_PER_WEEK, NULL) &&
-         intake_check_range(call, body->age, PD_AGE_BAND_14_17, PD_AGE_BAND_70_UP, INTAKE_NO_AGE,
-                            NULL) &&
+         intake_check_range(call, body->age, PD_AGE_BAND_14_17, PD_AGE_BAND_UNDER_14,
+                            INTAKE_NO_AGE, NULL) &&
+         check_papers(call, body) &&
          intake_check_place(call, body->home, &volunteer_names.home, home) &&
          intake_check_newcomer(call);
 }
@@ -103,10 +116,12 @@ bool intake_register_volunteer(struct intake_call *call) {
   said.age = body->age;
   said.vetted = body->vetted;
   said.emergency = body->emergency;
+  said.gender = body->gender;
   said.contact = call->request->contact;
   said.home = call->request->place;
   pd_assert(said.site != 0);
   pd_emit_volunteer_registered(call->out, &said);
+  intake_say_papers(call, body);
   pd_assert(intake_knows_person(call->self, &call->request->fresh));
   return true;
 }
@@ -189,6 +204,7 @@ bool intake_erase_person(struct intake_call *call) {
   if (!intake_check_person(call, said.person, call->rule->person, &index)) return false;
   pd_emit_person_erased(call->out, &said);
   pd_assert((call->self->persons[index].flags & INTAKE_ERASED) != 0);
+  intake_lift_all(call->self, index, call->out);
   intake_cancel_all(call->self, index, call->out);
   return true;
 }

@@ -7,8 +7,8 @@
  *
  * Files in reading order: intake_core.c (init, the two switches, check), intake_check.c (rules that
  * several commands share), intake_refusals.c (what a refused client reads), intake_registry.c,
- * intake_orders.c (what happened to orders), intake_commands.c (what may happen to them),
- * intake_moves.h, intake_keys.c.
+ * intake_papers.c (credentials, blocked pairs), intake_orders.c (what happened to orders),
+ * intake_commands.c (what may happen to them), intake_moves.h, intake_keys.c.
  */
 #ifndef INTAKE_STATE_H
 #define INTAKE_STATE_H
@@ -19,6 +19,8 @@
 
 #define INTAKE_REF_MAX 32
 #define INTAKE_TEAMS_EACH 8 /* teams that one volunteer may be in */
+#define INTAKE_CATEGORY_MAX 32
+#define INTAKE_GENDER_MAX 16 /* categories that the rules may list */
 
 enum intake_person_flag {
   INTAKE_VOLUNTEER = 1,
@@ -34,8 +36,15 @@ struct intake_person {
   uint8_t joined;
   uint8_t leads; /* one bit for each of `teams` */
   uint8_t flags; /* enum intake_person_flag */
-  uint8_t zero;
-  uint32_t zero2;
+  uint8_t blocked; /* how many others this person blocks */
+  uint32_t papers; /* bits of the credentials that were ever recorded, by kind and skill */
+  uint32_t blocks; /* chain of others, entry plus 1; 0: none */
+};
+
+/* Somebody does not wish to meet this other person. */
+struct intake_block {
+  uint32_t other; /* index */
+  uint32_t next;  /* entry plus 1 */
 };
 
 struct intake_site {
@@ -108,8 +117,10 @@ struct intake_facts {
   uint32_t sites;
   uint32_t teams;
   uint32_t persons;
-  uint32_t zero;
+  uint32_t papers; /* credentials of all persons */
   uint32_t sites_of[8]; /* by level */
+  uint64_t gender_count;
+  char gender_of[INTAKE_GENDER_MAX][INTAKE_CATEGORY_MAX]; /* may ask for a gender */
   struct pd_box box;    /* of the sites; meaningless without any */
 };
 
@@ -132,6 +143,8 @@ struct intake {
   struct pd_map offer_of;
   struct intake_key *keys;
   struct pd_idmap key_of;
+  struct intake_block *blocks;
+  struct pd_pool block_pool;
 };
 
 /* ---- intake_keys.c: one key, one answer ---- */
@@ -172,6 +185,19 @@ void intake_apply_joined(struct intake *self, const struct pd_team_joined *body)
 /* Fold a new person of this kind, and flags set and cleared of one who is known. */
 void intake_apply_person(struct intake *self, ProtobufCBinaryData id, enum intake_person_flag kind);
 void intake_apply_flags(struct intake *self, ProtobufCBinaryData id, unsigned set, unsigned clear);
+
+/* ---- intake_papers.c: credentials, blocked pairs, the rules' list of categories ---- */
+
+/* Fold what intake itself said, and the rules that matching adopted. */
+void intake_apply_credential(struct intake *self, const struct pd_credential_recorded *body);
+void intake_apply_block(struct intake *self, const struct pd_pair_blocked *body);
+void intake_apply_policy(struct intake *self, const struct pd_policy_adopted *body);
+
+/* Fold that a person is erased: the credentials are gone. */
+void intake_forget_papers(struct intake *self, ProtobufCBinaryData person);
+
+/* Say that a person blocks nobody any more. */
+void intake_lift_all(struct intake *self, uint32_t person, struct pd_outbox *out);
 
 /* ---- intake_orders.c: what happened to orders ---- */
 

@@ -578,6 +578,7 @@ static void notification_apply(void *state, const struct pd_event *event) {
     case PD_EVENT_ORDER_RATED:
     case PD_EVENT_HOLD_DECIDED:
     case PD_EVENT_POLICY_ADOPTED: case PD_EVENT_EXTERNAL_NOTED:
+    case PD_EVENT_CREDENTIAL_RECORDED: case PD_EVENT_PAIR_BLOCKED: /* nobody is told */
     case PD_EVENT_WAVE_OPENED:
     case PD_EVENT_ORDER_UNMATCHED:
     case PD_EVENT_WAVE_DUE:

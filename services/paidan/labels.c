@@ -12,6 +12,8 @@ static const struct label kinds[PD_EVENT_KINDS] = {
     [PD_EVENT_VOLUNTEER_EXITED] = {"志愿者退出", "volunteer exited"},
     [PD_EVENT_RESIDENT_REGISTERED] = {"居民登记", "resident registered"},
     [PD_EVENT_PERSON_ERASED] = {"个人信息删除", "person erased"},
+    [PD_EVENT_CREDENTIAL_RECORDED] = {"证明登记", "credential recorded"},
+    [PD_EVENT_PAIR_BLOCKED] = {"互不派单", "pair blocked or unblocked"},
     [PD_EVENT_ORDER_PLACED] = {"点单", "order placed"},
     [PD_EVENT_ORDER_CANCELLED] = {"撤单", "order cancelled"},
     [PD_EVENT_OFFER_ANSWERED] = {"答复派单", "offer answered"},
@@ -68,6 +70,16 @@ static const struct label reasons[] = {
     [PD_REASON_WITHDREW] = {"本人不能来", "cannot come"},
     [PD_REASON_NO_SHOW] = {"未按时到场", "nobody started in time"},
     [PD_REASON_FULL] = {"本区已达上限", "a limit of the shard was reached"},
+    [PD_REASON_NOT_AUTOMATED] = {"本人不同意自动派单", "withdrew consent to automated matching"},
+    [PD_REASON_BLOCKED] = {"双方互不派单", "one of the two does not wish to meet the other"},
+    [PD_REASON_GENDER] = {"该任务限定性别", "the task asks for another gender"},
+    [PD_REASON_HEALTH] = {"任务要求超出本人身体条件", "the task demands what they would rather not do"},
+    [PD_REASON_GUARDIAN] = {"未成年人，届时无监护人同意",
+                            "a minor without a guardian's consent for that time"},
+    [PD_REASON_QUALIFICATION] = {"届时无有效职业资格", "no qualification that is valid at that time"},
+    [PD_REASON_INSURANCE] = {"有人身危险，届时无保险", "dangerous, and no insurance at that time"},
+    [PD_REASON_REST] = {"两次服务间隔不足", "too little rest between two services"},
+    [PD_REASON_DAY_FULL] = {"当天服务时长已满", "has the hours of that day"},
 };
 
 struct label label_kind(const struct pd_event *event) {

@@ -21,6 +21,23 @@ static uint64_t some_order(void) {
 
 static uint32_t some_slot(void) { return (uint32_t)(below(8) == 0 ? below(12) : 1 + below(2)); }
 
+static void some_credential(void) {
+  struct pd_record_credential body = PD_RECORD_CREDENTIAL_INIT;
+  body.person = core_bytes(somebody());
+  body.kind = (enum pd_credential_kind)below(7);
+  if (body.kind == PD_CREDENTIAL_KIND_QUALIFICATION) body.skill = (enum pd_skill)below(28);
+  body.until_ms = below(3) == 0 ? 0 : h.now_ms;
+  when_said(PD_COMMAND_RECORD_CREDENTIAL, &body);
+}
+
+static void some_block(void) {
+  struct pd_block_pair body = PD_BLOCK_PAIR_INIT;
+  body.person = core_bytes(somebody());
+  body.other = core_bytes(somebody());
+  body.lift = below(2) != 0;
+  when_said(PD_COMMAND_BLOCK_PAIR, &body);
+}
+
 static void some_command(void) {
   static const enum pd_role roles[] = {PD_ROLE_RESIDENT, PD_ROLE_VOLUNTEER, PD_ROLE_SITE,
                                        PD_ROLE_SITE,     PD_ROLE_SITE,      PD_ROLE_OPS};
@@ -33,7 +50,9 @@ static void some_command(void) {
   struct pd_place_order body = an_order(somebody(), 1 + (uint32_t)below(below(4) == 0 ? 9 : 3));
   struct pd_erase_person erase = PD_ERASE_PERSON_INIT;
   erase.person = core_bytes(somebody());
-  switch (below(24)) {
+  switch (below(26)) {
+    case 24: some_credential(); break;
+    case 25: some_block(); break;
     case 0:
     case 21:
     case 22:

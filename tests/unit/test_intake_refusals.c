@@ -132,6 +132,8 @@ Test(intake_refusals, each_command_has_its_doors) {
   struct pd_rate_order rate = PD_RATE_ORDER_INIT;
   struct pd_decide_hold hold = PD_DECIDE_HOLD_INIT;
   struct pd_publish_external publish = PD_PUBLISH_EXTERNAL_INIT;
+  struct pd_record_credential record = PD_RECORD_CREDENTIAL_INIT;
+  struct pd_block_pair block = PD_BLOCK_PAIR_INIT;
   expect_doors(PD_COMMAND_REGISTER_SITE, &site, S | O, "register_site");
   expect_doors(PD_COMMAND_REGISTER_TEAM, &team, S | O, "register_team");
   expect_doors(PD_COMMAND_JOIN_TEAM, &join, S | V | O, "join_team");
@@ -141,6 +143,8 @@ Test(intake_refusals, each_command_has_its_doors) {
   expect_doors(PD_COMMAND_EXIT_VOLUNTEER, &leave, S | V | O, "exit_volunteer");
   expect_doors(PD_COMMAND_REGISTER_RESIDENT, &resident, S | R | O, "register_resident");
   expect_doors(PD_COMMAND_ERASE_PERSON, &erase, S | O, "erase_person");
+  expect_doors(PD_COMMAND_RECORD_CREDENTIAL, &record, S | V | O, "record_credential");
+  expect_doors(PD_COMMAND_BLOCK_PAIR, &block, R | S | V | O, "block_pair");
   expect_doors(PD_COMMAND_PLACE_ORDER, &place, S | R | O, "place_order");
   expect_doors(PD_COMMAND_CANCEL_ORDER, &cancel, S | R | O, "cancel_order");
   expect_doors(PD_COMMAND_ANSWER_OFFER, &answer, V | O, "answer_offer");
@@ -321,7 +325,7 @@ Test(intake_refusals, a_volunteer_who_breaks_a_rule) {
   VOLUNTEER(body.max_per_week = 0, FIELD, "max_per_week");
   VOLUNTEER(body.max_per_week = 51, FIELD, "max_per_week");
   VOLUNTEER(body.age = 0, FIELD, "age");
-  VOLUNTEER(body.age = 6, FIELD, "age");
+  VOLUNTEER(body.age = 7, FIELD, "age");
   end();
 }
 
