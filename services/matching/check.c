@@ -111,9 +111,23 @@ static void check_volunteer(const struct matching *self, uint32_t number, uint64
   }
 }
 
+/* Who served somebody last is counted with that resident. */
+static void check_served(const struct matching *self) {
+  uint64_t served = 0, counted = 0;
+  for (uint32_t i = 0; i < self->limits.persons; i++) counted += self->served_by[i];
+  for (uint32_t number = 0; number < self->facts->volunteers; number++) {
+    const struct pd_id *resident = &self->volunteers[number].served;
+    if (pd_id_is_zero(resident)) continue;
+    pd_assert(state_served_by(self, resident) > 0);
+    served++;
+  }
+  pd_assert(served == counted);
+}
+
 void state_check(const struct matching *self) {
   uint64_t bookings = 0, offers = 0;
   check_orders(self);
+  check_served(self);
   for (uint32_t number = 0; number < self->facts->volunteers; number++)
     check_volunteer(self, number, &bookings, &offers);
   pd_assert(self->facts->volunteers == *self->volunteer_by_id.count);

@@ -21,11 +21,13 @@ static uint32_t rare_skills(const struct matching *self, const struct matching_p
 struct costs costs_begin(const struct matching *self, const struct order *order, int64_t now_ms) {
   const struct matching_policy *policy = state_policy(self, order);
   pd_assert(order->id != 0 && policy->candidates > 0);
+  bool known = !pd_id_is_zero(&order->requester) && state_served_by(self, &order->requester) > 0;
   return (struct costs){.self = self,
                         .order = order,
                         .policy = policy,
                         .week = pd_week_number(now_ms, self->zone_min),
-                        .rare = rare_skills(self, policy) & ~order->skills};
+                        .rare = rare_skills(self, policy) & ~order->skills,
+                        .credit_m = known ? policy->continuity_m : 0};
 }
 
 struct matching_cost costs_of(const struct costs *costs, uint32_t number, uint32_t distance_m) {
@@ -36,7 +38,7 @@ struct matching_cost costs_of(const struct costs *costs, uint32_t number, uint32
   int64_t load = state_load(self, volunteer, costs->week);
   struct matching_cost cost = {.way_m = distance_m};
   cost.fairness_m = policy->fairness_m * load * load / (LOAD_ONE * LOAD_ONE);
-  if (pd_id_equal(&volunteer->served, &costs->order->requester))
+  if (costs->credit_m != 0 && pd_id_equal(&volunteer->served, &costs->order->requester))
     cost.continuity_m = policy->continuity_m;
   uint32_t wasted = (uint32_t)__builtin_popcount(volunteer->skills & costs->rare);
   cost.rare_m = (int64_t)policy->rare_skill_m * wasted;
@@ -44,7 +46,13 @@ struct matching_cost costs_of(const struct costs *costs, uint32_t number, uint32
   return cost;
 }
 
+int64_t costs_least_m(const struct costs *costs, uint32_t distance_m) {
+  pd_assert(costs->order->id != 0);
+  return (int64_t)distance_m - costs->credit_m;
+}
+
 bool costs_matter(const struct costs *costs) {
   const struct matching_policy *policy = costs->policy;
-  return policy->fairness_m != 0 || policy->continuity_m != 0 || costs->rare != 0;
+  pd_assert(costs->credit_m <= policy->continuity_m);
+  return policy->fairness_m != 0 || costs->credit_m != 0 || costs->rare != 0;
 }

@@ -16,7 +16,7 @@ struct costs {
   const struct matching_policy *policy;
   int64_t week;  /* local week of the time */
   uint32_t rare; /* bits of the skills that few have and the order does not need */
-  uint32_t zero;
+  uint32_t credit_m; /* nobody gets more for continuity */
 };
 
 /* Look at an order at now_ms. */
@@ -24,6 +24,9 @@ struct costs costs_begin(const struct matching *self, const struct order *order,
 
 /* The cost of inviting the volunteer of this number, who lives distance_m away. */
 struct matching_cost costs_of(const struct costs *costs, uint32_t number, uint32_t distance_m);
+
+/* What somebody costs at least who lives this far away or farther. */
+int64_t costs_least_m(const struct costs *costs, uint32_t distance_m);
 
 /* May somebody farther away still be cheaper than somebody nearer? */
 bool costs_matter(const struct costs *costs);

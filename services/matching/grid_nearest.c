@@ -78,15 +78,28 @@ void grid_settle(const struct grid *grid, const struct grid_seek *seek, struct g
   pd_assert(bag->count <= seek->k && bag->count <= count);
 }
 
+/* Is this within the member's own radius?  1: yes, 0: no, -1: only the haversine can tell.  For a
+ * small angle x, sin2 x is x2 less a third of x4, at most. */
+static int within_own(const struct grid_seek *seek, uint32_t radius_m, float near) {
+  float half = (float)radius_m * (float)(0.5 / PD_EARTH_M);
+  float limit = GRID_NEAR * half * half;
+  if (half > 0.01f) return -1;
+  if (near > limit * seek->slack) return 0;
+  return near * seek->slack < limit * (1 - half * half) ? 1 : -1;
+}
+
 bool grid_accepts(const struct grid *grid, const struct grid_seek *seek, float near,
                   uint32_t slot) {
   const struct grid_block *block = &grid->blocks[slot / GRID_LANES];
-  struct grid_hit hit = {.member = block->member[slot % GRID_LANES]};
+  uint32_t lane = slot % GRID_LANES;
+  bool later = near > seek->after_near;
+  int own = seek->own ? within_own(seek, grid->radius_m[block->member[lane]], near) : 1;
+  if (own == 0 || (later && own == 1)) return own == 1;
+  struct grid_hit hit = {.member = block->member[lane]};
   struct grid_hit after = {.hav = seek->after_hav, .member = seek->after_member};
-  hit.hav = grid_hav(seek->lat_e7, seek->lon_e7, block->lat_e7[slot % GRID_LANES],
-                     block->lon_e7[slot % GRID_LANES]);
-  if (near <= seek->after_near && !before(&after, &hit)) return false;
-  return !seek->own || hit.hav <= grid_hav_of_m(grid->radius_m[hit.member]);
+  hit.hav = grid_hav(seek->lat_e7, seek->lon_e7, block->lat_e7[lane], block->lon_e7[lane]);
+  if (!later && !before(&after, &hit)) return false;
+  return own == 1 || hit.hav <= grid_hav_of_m(grid->radius_m[hit.member]);
 }
 
 /* ---- everybody: for radii that are large against the earth, and the poles ---- */

@@ -19,6 +19,7 @@
 #include "services/matching/grid_table.h"
 
 #include <math.h>
+#include <string.h>
 
 #define SORTED_K 24 /* up to here the bag is kept sorted */
 #define LISTED 64   /* cells that are gathered before they are looked at */
@@ -284,14 +285,16 @@ static inline float half_height(const struct walk *walk) {
   return sqrtf(walk->limit) * 1.000001f + 2;
 }
 
-/* The square of the radius in which, by the density about the place, some more than k should be. */
+/* The square of the radius in which, by the density about the place, some more than k should be
+ * besides those who are passed over. */
 static inline float first_near(const struct grid *grid, const struct grid_seek *seek) {
   uint32_t u = grid_u(grid, seek->lon_e7), v = grid_v(grid, seek->lat_e7);
   const struct grid_area *area = &grid->areas[grid_area_at(grid, u, v)];
   float count = (float)(area->count + 1) * seek->share;
   float side = (float)((uint64_t)1 << grid->facts->shift);
   float enough = GRID_EAGER * (float)seek->k + GRID_SPARE;
-  return side * side * enough / (3.14f * sqrtf(seek->narrow) * count);
+  float near = side * side * enough / (3.14f * sqrtf(seek->narrow) * count);
+  return seek->after_near > 0 ? near + seek->after_near : near;
 }
 
 /* Look about the place at this longitude: its own, or its other one across 180 E. */
@@ -342,6 +345,29 @@ static inline void exact(const struct walk *walk, uint32_t from, double hav[EXAC
   for (uint32_t i = 0; i < EXACT; i++) metres[i] = grid_sphere_series_m(sqrt(hav[i]));
 }
 
+/* Put the hits in order: each one's rank is how many come before it.  To compare all with all has
+ * no branches, and is the quickest way up to some hundred. */
+#define RANKED 160
+static inline void put_in_order(struct grid_hit *hits, uint32_t count) {
+  double hav[RANKED], member[RANKED];
+  struct grid_hit all[RANKED];
+  if (count > RANKED) {
+    grid_sort(hits, count);
+    return;
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    hav[i] = hits[i].hav;
+    member[i] = (double)hits[i].member;
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    int64_t rank = 0;
+    for (uint32_t j = 0; j < count; j++)
+      rank += (hav[j] < hav[i]) | ((hav[j] <= hav[i]) & (member[j] < member[i]));
+    all[rank] = hits[i];
+  }
+  memcpy(hits, all, count * sizeof *hits);
+}
+
 static uint32_t finish(const struct walk *walk, struct grid_hit *hits) {
   const struct grid_bag *bag = walk->bag;
   struct grid_hit all[GRID_BAG];
@@ -351,16 +377,13 @@ static uint32_t finish(const struct walk *walk, struct grid_hit *hits) {
     uint32_t member[EXACT], end = at_most(bag->count - from, EXACT);
     exact(walk, from, hav, metres, member);
     for (uint32_t i = 0; i < end; i++) {
-      all[count].hav = hav[i];
-      all[count].distance_m = metres[i];
-      all[count].member = member[i];
-      all[count].zero = 0;
+      all[count] = (struct grid_hit){hav[i], metres[i], member[i], 0};
       count += hav[i] <= walk->seek->hav_max;
     }
   }
-  grid_sort(all, count);
+  put_in_order(all, count);
   count = at_most(count, walk->seek->k);
-  for (uint32_t i = 0; i < count; i++) hits[i] = all[i];
+  memcpy(hits, all, count * sizeof *hits);
   if (count > 0 && hits[count - 1].hav > GRID_SERIES_END * GRID_SERIES_END)
     for (uint32_t i = 0; i < count; i++) hits[i].distance_m = grid_m_of_hav(hits[i].hav);
   return count;

@@ -15,6 +15,7 @@ static void init_image(struct matching *self, struct pd_arena *arena) {
   pd_assert(limits->persons > 0 && limits->orders > 0 && limits->slots <= MATCHING_WAVE_MAX);
   self->facts = PD_ARENA_ARRAY(arena, struct facts, 1);
   self->volunteers = PD_ARENA_ARRAY(arena, struct volunteer, limits->persons);
+  self->served_by = PD_ARENA_ARRAY(arena, uint32_t, limits->persons);
   self->skills_of = PD_ARENA_ARRAY(arena, uint32_t, limits->persons);
   self->orders = TABLE(arena, struct order, limits->orders);
   self->offers = TABLE(arena, struct offer, limits->offers);
@@ -199,6 +200,15 @@ const struct pd_core matching_core = {
     .check = matching_check,
 };
 
+static int64_t dearest_m(const struct matching *self, const struct order *order) {
+  int64_t dearest_m = INT64_MIN;
+  for (uint32_t at = order->offers; at != 0;
+       at = chain_next(order->offers, self->offer_of_order, at))
+    if (self->offers[at].cost_m > dearest_m) dearest_m = self->offers[at].cost_m;
+  pd_assert((order->offers == 0) == (dearest_m == INT64_MIN));
+  return order->offers == 0 ? 0 : dearest_m;
+}
+
 static struct matching_verdict judge(const struct rules *rules, const struct costs *costs,
                                      uint32_t number, uint32_t distance_m) {
   pd_assert(number < rules->self->facts->volunteers);
@@ -211,7 +221,8 @@ static struct matching_verdict judge(const struct rules *rules, const struct cos
                                    .distance_m = distance_m,
                                    .start_ms = time.start_ms,
                                    .end_ms = time.end_ms,
-                                   .cost = costs_of(costs, number, distance_m)};
+                                   .cost = costs_of(costs, number, distance_m),
+                                   .wave_m = dearest_m(rules->self, rules->order)};
 }
 
 enum pd_err matching_explain(const struct matching *self, uint64_t order,

@@ -91,12 +91,15 @@ struct matching_verdict {
   int64_t start_ms;      /* the time that suits; 0 where a rule before TOO_MANY_OFFERS fails */
   int64_t end_ms;
   struct matching_cost cost;
+  int64_t wave_m; /* what the dearest open invitation to this order cost; 0: none is open */
 };
 
 /* Why is, or is not, this volunteer invited to this order?  Tries the hard rules in the order of
  * enum Reason and changes nothing.  RANKED_LOWER: no rule stands against it, but the open wave was
- * full with people who cost less; UNSPECIFIED: no wave is open, and the next one would look at this
- * volunteer.  PD_ENOENT: the order is not open here, or the person is no volunteer. */
+ * full with people who cost less, or, if cost.total_m < wave_m, this volunteer was worth more to
+ * another order that was decided at the same time; UNSPECIFIED: no wave is open, and the next one
+ * would look at this volunteer.  PD_ENOENT: the order is not open here, or the person is no
+ * volunteer. */
 PD_MUST_USE enum pd_err matching_explain(const struct matching *self, uint64_t order,
                                          const struct pd_id *person, int64_t now_ms,
                                          struct matching_verdict *verdict);

@@ -2,8 +2,8 @@
  *
  * Meets the active volunteers who have the order's skills and live no farther away than the
  * policy's reach and their own radius; equal distances in the order of registration.  Asks the
- * index of places (grid.h) for a few at first and for more each time it comes to the end of an
- * answer.
+ * index of places (grid.h) for a few at first, which is quick, then for as many as the caller may
+ * need at most, then for many.
  */
 #ifndef MATCHING_NEARBY_H
 #define MATCHING_NEARBY_H
@@ -16,16 +16,16 @@ struct nearby {
   const struct matching *self;
   struct grid_query query;
   struct grid_hit last; /* of the answer before */
-  uint32_t begun;
+  uint32_t begun; /* answers so far */
   uint32_t at;
   uint32_t count;
-  uint32_t zero;
+  uint32_t enough;
   struct grid_hit hits[NEARBY_CHUNK_MAX];
 };
 
-/* Walk around an order; expect: about how many the caller hopes to need, at least 1. */
+/* Walk around an order; enough: how many the caller may need if nobody is kept out, at least 1. */
 void nearby_begin(struct nearby *walk, const struct matching *self, const struct order *order,
-                  uint32_t expect);
+                  uint32_t enough);
 
 /* The next volunteer and the distance in metres, rounded up; false when there is nobody left.  The
  * state may not change during the walk. */

@@ -54,6 +54,19 @@ const struct matching_policy *state_policy(const struct matching *self, const st
   return &rules->of[kind];
 }
 
+/* Ids are random, so some of their bits do for a hash. */
+static uint32_t *served_by(const struct matching *self, const struct pd_id *resident) {
+  uint32_t bits;
+  memcpy(&bits, resident->bytes, sizeof bits);
+  pd_assert(self->limits.persons > 0);
+  return &self->served_by[bits % self->limits.persons];
+}
+
+uint32_t state_served_by(const struct matching *self, const struct pd_id *resident) {
+  pd_assert(!pd_id_is_zero(resident));
+  return *served_by(self, resident);
+}
+
 uint32_t state_wave_size(const struct matching *self, const struct order *order) {
   const struct matching_policy *policy = state_policy(self, order);
   uint32_t slots = state_free_slots(order);
@@ -241,12 +254,22 @@ static void free_when_over(struct matching *self, uint32_t entry) {
   pd_pool_give(&self->free_orders, entry - 1);
 }
 
+static void note_served(struct matching *self, struct volunteer *volunteer,
+                        const struct pd_id *resident) {
+  if (!pd_id_is_zero(&volunteer->served)) {
+    pd_assert(*served_by(self, &volunteer->served) > 0);
+    --*served_by(self, &volunteer->served);
+  }
+  volunteer->served = *resident;
+  if (!pd_id_is_zero(resident)) ++*served_by(self, resident);
+}
+
 /* Keep the time of a service that took place: its booking is about to be forgotten. */
 static void remember_done(struct matching *self, const struct booking *booking) {
   pd_assert(booking->started && booking->volunteer < self->facts->volunteers);
   struct volunteer *volunteer = &self->volunteers[booking->volunteer];
   int64_t week = pd_week_number(booking->start_ms, self->zone_min);
-  volunteer->served = self->orders[booking->order].requester;
+  note_served(self, volunteer, &self->orders[booking->order].requester);
   if (booking->end_ms > volunteer->done_end_ms) {
     volunteer->done_start_ms = booking->start_ms;
     volunteer->done_end_ms = booking->end_ms;
@@ -321,6 +344,11 @@ static void note_load(const struct matching *self, struct volunteer *volunteer, 
   volunteer->offered++;
 }
 
+static int32_t offer_cost_m(const struct pd_offer_made *said) {
+  int64_t cost_m = (int64_t)said->distance_m + said->fairness_m + said->rare_m - said->continuity_m;
+  return cost_m > INT32_MAX ? INT32_MAX : cost_m < -INT32_MAX ? -INT32_MAX : (int32_t)cost_m;
+}
+
 void state_offer_made(struct matching *self, const struct pd_offer_made *said, int64_t time_ms) {
   struct pd_id person = PD_ID(said->volunteer);
   uint32_t number = state_volunteer(self, &person);
@@ -336,7 +364,8 @@ void state_offer_made(struct matching *self, const struct pd_offer_made *said, i
                                        .start_ms = said->start_ms,
                                        .end_ms = said->end_ms,
                                        .order = at,
-                                       .volunteer = number};
+                                       .volunteer = number,
+                                       .cost_m = offer_cost_m(said)};
   pd_map_put(&self->offer_by_id, said->offer, entry);
   chain_add(&order->offers, self->offer_of_order, entry);
   chain_add(&volunteer->offers, self->offer_of_volunteer, entry);

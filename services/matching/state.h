@@ -77,6 +77,8 @@ struct offer {
   int64_t end_ms;
   uint32_t order;
   uint32_t volunteer;
+  int32_t cost_m; /* in all, as it was said */
+  uint32_t zero;
 };
 
 struct asked {
@@ -121,6 +123,8 @@ struct matching {
   struct grid grid;    /* of the active volunteers, by number */
   struct facts *facts;
   struct volunteer *volunteers;
+  uint32_t *served_by; /* volunteers who served a resident last, by a part of the
+                          resident's id */
   uint32_t *skills_of; /* skills of each active volunteer and SKILLS_ACTIVE; otherwise 0 */
   struct order *orders;
   struct offer *offers;
@@ -153,6 +157,9 @@ uint32_t state_asked(const struct matching *self, const struct order *order, uin
 
 /* The rules in force for an order. */
 const struct matching_policy *state_policy(const struct matching *self, const struct order *order);
+
+/* How many volunteers served this resident last: never fewer than do, rarely more. */
+uint32_t state_served_by(const struct matching *self, const struct pd_id *resident);
 
 /* A volunteer's recent offers as seen in a local week, in STATE_LOAD_ONEs. */
 uint32_t state_load(const struct matching *self, const struct volunteer *volunteer, int64_t week);

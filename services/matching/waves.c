@@ -10,7 +10,7 @@
 /* Somebody to be invited. */
 struct invitation {
   struct proposal time;
-  int64_t cost_m;
+  struct matching_cost cost;
   uint32_t volunteer;
   uint32_t distance_m;
   uint32_t met; /* how many were looked at before */
@@ -82,11 +82,11 @@ static void keep_cheapest(struct wave *wave, const struct invitation *one) {
   pd_assert(wave->count <= wave->wanted && wave->wanted > 0);
   if (wave->count == wave->wanted) {
     wave->tally[PD_REASON_RANKED_LOWER]++;
-    if (wave->invited[wave->count - 1].cost_m <= one->cost_m) return;
+    if (wave->invited[wave->count - 1].cost.total_m <= one->cost.total_m) return;
     wave->count--;
   }
   uint32_t at = wave->count++;
-  for (; at > 0 && wave->invited[at - 1].cost_m > one->cost_m; at--)
+  for (; at > 0 && wave->invited[at - 1].cost.total_m > one->cost.total_m; at--)
     wave->invited[at] = wave->invited[at - 1];
   wave->invited[at] = *one;
 }
@@ -95,8 +95,7 @@ static void keep_cheapest(struct wave *wave, const struct invitation *one) {
 static bool is_settled(const struct wave *wave, const struct costs *costs, uint32_t distance_m) {
   if (wave->count < wave->wanted) return false;
   if (!costs_matter(costs)) return true;
-  int64_t least_m = (int64_t)distance_m - costs->policy->continuity_m;
-  return wave->invited[wave->count - 1].cost_m <= least_m;
+  return wave->invited[wave->count - 1].cost.total_m <= costs_least_m(costs, distance_m);
 }
 
 /* A wave is told nearest first, as it was found. */
@@ -120,7 +119,7 @@ static void gather(struct matching *self, const struct rules *rules, struct wave
   uint32_t enough = wave->wanted;
   if (costs_matter(&costs) && rules->policy->candidates > enough)
     enough = rules->policy->candidates;
-  nearby_begin(&walk, self, rules->order, 2 * wave->wanted);
+  nearby_begin(&walk, self, rules->order, enough);
   while (eligible < enough && wave->considered < rules->policy->scan_max &&
          nearby_next(&walk, &number, &distance_m)) {
     struct invitation one = {
@@ -132,7 +131,7 @@ static void gather(struct matching *self, const struct rules *rules, struct wave
       wave->tally[reason]++;
       continue;
     }
-    one.cost_m = costs_of(&costs, number, distance_m).total_m;
+    one.cost = costs_of(&costs, number, distance_m);
     keep_cheapest(wave, &one);
     eligible++;
   }
@@ -239,6 +238,9 @@ static void say_offers(const struct matching *self, struct pd_outbox *out,
     said.start_ms = invited->time.start_ms;
     said.end_ms = invited->time.end_ms;
     said.expires_at_ms = order->wave_expires_ms;
+    said.fairness_m = (int32_t)invited->cost.fairness_m;
+    said.continuity_m = (int32_t)invited->cost.continuity_m;
+    said.rare_m = (int32_t)invited->cost.rare_m;
     pd_emit_offer_made(out, &said);
   }
   pd_assert(order->open_offers == wave->count);

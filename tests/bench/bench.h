@@ -20,6 +20,7 @@ int bench_loop(int argc, char **argv);
 int bench_scale(int argc, char **argv);
 int bench_knn(int argc, char **argv);
 int bench_assign(int argc, char **argv);
+int bench_dispatch(int argc, char **argv);
 
 /* Nanoseconds of a steady clock. */
 uint64_t bench_now_ns(void);

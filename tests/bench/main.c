@@ -18,6 +18,9 @@ static const struct bench benches[] = {
      "Order placed to first offer received, through all daemons, durable.", bench_loop},
     {"knn", "POINTS QUERIES MOVES", "Nearest neighbours, filtered and not, and moves.", bench_knn},
     {"assign", "INSTANCE", "The optimum of a batch, with its proof.", bench_assign},
+    {"dispatch", "[--orders N] [--volunteers N] [--batches N] [--hours few]",
+     "Orders that come together, from places to offers, through the matcher's core.",
+     bench_dispatch},
     {"scale", "[--volunteers N] [--open N] [--events N]",
      "Memory of a large district's daemons, and their start behind a long log.", bench_scale},
 };

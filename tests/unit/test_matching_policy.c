@@ -168,6 +168,32 @@ Test(matching_policy, the_same_volunteer_comes_again_to_the_same_old_person) {
   expect_offer(2, 1);
 }
 
+Test(matching_policy, an_offer_tells_what_it_costs) {
+  struct a_volunteer nurse = {.east = 3, .skills = {PD_SKILL_NURSING}};
+  given_volunteer(1, nurse);
+  when_placed(1, (struct an_order){.requester = 77, .skills = {PD_SKILL_NURSING}});
+  core_skip(&h);
+  when_answered(1, 1, true);
+  when_started(1, 1, 1);
+  when_served(1);
+  when_closed(1, PD_ORDER_STATE_COMPLETED);
+  for (uint64_t person = 2; person <= 60; person++)
+    given_volunteer(person, (struct a_volunteer){.east = 9});
+  core_skip(&h);
+  uint32_t tomorrow = HOURS(24);
+  when_placed(
+      2, (struct an_order){
+             .requester = 77, .start_min = tomorrow + HOURS(8), .end_min = tomorrow + HOURS(18)});
+  expect_wave(2, 1, 3);
+  const struct pd_offer_made *said = expect_offer(2, 1);
+  cr_assert(said->fairness_m == 100 && said->continuity_m == 1000 && said->rare_m == 300);
+  said = expect_offer(2, 2);
+  cr_assert(said->fairness_m == 0 && said->continuity_m == 0 && said->rare_m == 0);
+  struct matching_verdict verdict = verdict_on(2, 30);
+  cr_assert(verdict.reason == PD_REASON_RANKED_LOWER && verdict.wave_m == said->distance_m);
+  cr_assert(verdict_on(2, 1).wave_m == verdict.wave_m);
+}
+
 Test(matching_policy, a_rare_skill_is_kept_for_who_needs_it) {
   struct a_volunteer nurse = {.skills = {PD_SKILL_NURSING}};
   given_volunteer(1, nurse);
