@@ -31,7 +31,8 @@ struct pd_hash {
   uint8_t bytes[PD_HASH_BYTES];
 };
 
-/* BLAKE2b-256 of the bytes. */
+/* SHA-256 of the bytes: every language of an integrator has it, and processors have instructions
+ * for it. */
 struct pd_hash pd_hash_of(const void *bytes, size_t size);
 bool pd_hash_equal(const struct pd_hash *a, const struct pd_hash *b);
 

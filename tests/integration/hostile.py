@@ -97,7 +97,7 @@ def varint(value):
 
 
 def hash_of(data):
-    return hashlib.blake2b(data, digest_size=32).digest()
+    return hashlib.sha256(data).digest()
 
 
 class Forge:
