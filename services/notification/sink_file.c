@@ -43,24 +43,24 @@ static size_t file_room(const struct sink *sink) {
                             : SINK_FILE_ROOM - self->count; /* a batch that failed stays as it is */
 }
 
-static void append(struct file_sink *self, const char *text, size_t length) {
-  if (self->size - self->used < length + 1) {
-    self->size = 2 * self->size + length + 1;
+/* Room for one more line at the end of the batch. */
+static char *line_room(struct file_sink *self) {
+  if (self->size - self->used < SINK_BODY + 1) {
+    self->size = 2 * self->size + SINK_BODY + 1;
     self->bytes = realloc(self->bytes, self->size);
     pd_assert(self->bytes != NULL);
   }
-  memcpy(self->bytes + self->used, text, length);
-  self->bytes[self->used + length] = '\n';
-  self->used += length + 1;
+  return self->bytes + self->used;
 }
 
 static void file_deliver(struct sink *sink, const struct notification_message *message,
                          const struct notification_text *text) {
   struct file_sink *self = of(sink);
   pd_assert(file_room(sink) > 0);
-  char *body = sink_body(self->options.shard, self->options.zone_min, message, text);
-  append(self, body, strlen(body));
-  free(body);
+  char *line = line_room(self);
+  size_t length = sink_body(self->options.shard, self->options.zone_min, message, text, line);
+  line[length] = '\n';
+  self->used += length + 1;
   self->lines[self->count++] =
       (struct line){.seq = message->seq, .part = message->part, .log = message->log};
 }

@@ -115,7 +115,9 @@ static void webhook_deliver(struct sink *sink, const struct notification_message
   job->log = message->log;
   job->seq = message->seq;
   job->part = message->part;
-  job->body = sink_body(self->options.shard, self->options.zone_min, message, text);
+  char body[SINK_BODY];
+  (void)sink_body(self->options.shard, self->options.zone_min, message, text, body);
+  job->body = strdup(body);
   push_ready(self, job);
 }
 

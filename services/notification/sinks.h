@@ -105,8 +105,9 @@ PD_MUST_USE enum pd_err sink_webhook_open(uv_loop_t *loop,
 /* Write the id of a message; returns text. */
 char *sink_id(uint32_t shard, enum pd_log log, uint64_t seq, uint32_t part, char *text);
 
-/* The JSON object, without a newline; the caller frees it.  Asserts that there is memory. */
-char *sink_body(uint32_t shard, int32_t zone_min, const struct notification_message *message,
-                const struct notification_text *text);
+/* The JSON object, without a newline, into a body of SINK_BODY bytes; returns its length. */
+#define SINK_BODY (6 * 2 * NOTIFICATION_TEXT_MAX + 512)
+size_t sink_body(uint32_t shard, int32_t zone_min, const struct notification_message *message,
+                 const struct notification_text *text, char *body);
 
 #endif

@@ -3,9 +3,6 @@
 #include "common/base/calendar.h"
 #include "common/base/err.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #define TEMPLATE_COUNT (PD_TEMPLATE_HELD + 1)
@@ -113,30 +110,50 @@ struct writer {
   int32_t zone_min;
 };
 
-__attribute__((format(printf, 2, 3))) static void put(struct writer *to, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  size_t room = NOTIFICATION_TEXT_MAX - to->used;
-  int length = vsnprintf(to->text + to->used, room, format, args);
-  va_end(args);
-  pd_assert(length >= 0 && (size_t)length < room);
-  to->used += (size_t)length;
+static void put_bytes(struct writer *to, const char *bytes, size_t length) {
+  pd_assert(length < NOTIFICATION_TEXT_MAX - to->used);
+  memcpy(to->text + to->used, bytes, length);
+  to->used += length;
+  to->text[to->used] = '\0';
+}
+
+static void put(struct writer *to, const char *text) { put_bytes(to, text, strlen(text)); }
+
+/* With leading zeros up to this many digits. */
+static void put_padded(struct writer *to, uint64_t number, unsigned digits) {
+  char text[20];
+  size_t at = sizeof text;
+  do {
+    text[--at] = (char)('0' + number % 10);
+    number /= 10;
+  } while (number > 0 || sizeof text - at < digits);
+  put_bytes(to, text + at, sizeof text - at);
+}
+
+static void put_number(struct writer *to, int64_t number) {
+  if (number < 0) put(to, "-");
+  put_padded(to, number < 0 ? 0 - (uint64_t)number : (uint64_t)number, 1);
 }
 
 static void put_clock(struct writer *to, int64_t time_ms) {
   int64_t minutes = time_ms / PD_MINUTE_MS - (time_ms % PD_MINUTE_MS < 0) + to->zone_min;
   int64_t minute = minutes % 1440;
   if (minute < 0) minute += 1440;
-  put(to, "%02d:%02d", (int)(minute / 60), (int)(minute % 60));
+  put_padded(to, (uint64_t)minute / 60, 2);
+  put(to, ":");
+  put_padded(to, (uint64_t)minute % 60, 2);
 }
 
 static void put_time(struct writer *to, int64_t time_ms) {
   struct pd_date date = pd_date_of(time_ms, to->zone_min);
   pd_assert(date.month >= 1 && date.month <= 12);
+  put_number(to, to->language == ZH ? date.month : date.day);
+  put(to, to->language == ZH ? "月" : " ");
   if (to->language == ZH)
-    put(to, "%d月%d日", date.month, date.day);
+    put_number(to, date.day);
   else
-    put(to, "%d %s ", date.day, months[date.month - 1]);
+    put(to, months[date.month - 1]);
+  put(to, to->language == ZH ? "日" : " ");
   put_clock(to, time_ms);
 }
 
@@ -157,34 +174,40 @@ static void put_span(struct writer *to) {
 static void put_kind(struct writer *to) {
   unsigned kind = (unsigned)to->message->kind;
   if (kind >= sizeof kinds / sizeof kinds[0]) kind = PD_ORDER_KIND_UNSPECIFIED;
-  put(to, "%s", to->language == ZH ? kinds[kind].zh : kinds[kind].en);
+  put(to, to->language == ZH ? kinds[kind].zh : kinds[kind].en);
 }
 
 /* Rounded to 100 m from 1 km on. */
 static void put_distance(struct writer *to) {
   uint64_t metres = to->message->distance_m;
   uint64_t hundreds = (metres + 50) / 100;
-  if (metres < 950)
-    put(to, to->language == ZH ? " %" PRIu64 " 米" : "%" PRIu64 " m", metres);
+  bool far = metres >= 950;
+  if (to->language == ZH) put(to, " ");
+  put_padded(to, far ? hundreds / 10 : metres, 1);
+  if (far) {
+    put(to, ".");
+    put_padded(to, hundreds % 10, 1);
+  }
+  if (to->language == ZH)
+    put(to, far ? " 公里" : " 米");
   else
-    put(to, to->language == ZH ? " %" PRIu64 ".%" PRIu64 " 公里" : "%" PRIu64 ".%" PRIu64 " km",
-        hundreds / 10, hundreds % 10);
+    put(to, far ? " km" : " m");
 }
 
-static void put_order(struct writer *to) { put(to, "%" PRIu64, to->message->order); }
+static void put_order(struct writer *to) { put_padded(to, to->message->order, 1); }
 static void put_until(struct writer *to) { put_time(to, to->message->until_ms); }
-static void put_need(struct writer *to) { put(to, "%u", (unsigned)to->message->need); }
-static void put_minutes(struct writer *to) { put(to, "%" PRId64, to->message->minutes); }
-static void put_points(struct writer *to) { put(to, "%" PRId64, to->message->points); }
-static void put_hours(struct writer *to) { put(to, "%" PRId64, to->message->minutes / 60); }
+static void put_need(struct writer *to) { put_padded(to, to->message->need, 1); }
+static void put_minutes(struct writer *to) { put_number(to, to->message->minutes); }
+static void put_points(struct writer *to) { put_number(to, to->message->points); }
+static void put_hours(struct writer *to) { put_number(to, to->message->minutes / 60); }
 
 static void put_star(struct writer *to) {
   static const char *const zh[] = {"零", "一", "二", "三", "四", "五"};
   uint32_t star = to->message->star;
   if (to->language == ZH && star < sizeof zh / sizeof zh[0])
-    put(to, "%s", zh[star]);
+    put(to, zh[star]);
   else
-    put(to, "%u", (unsigned)star);
+    put_padded(to, star, 1);
 }
 
 static const struct {
@@ -217,7 +240,7 @@ static void write_text(struct writer *to, const char *pattern) {
       continue;
     }
     size_t plain = strcspn(pattern, "{");
-    put(to, "%.*s", (int)plain, pattern);
+    put_bytes(to, pattern, plain);
     pattern += plain;
   }
 }
