@@ -26,6 +26,10 @@ static enum pd_err apply_input(struct pd_replay *replay, enum pd_log log,
   struct pd_replay_entry *input = &replay->inputs[log];
   uint64_t seq = input->seq++;
   if (seq < turn->inputs[log].next) return PD_OK;
+  if (pd_turn_passes(turn, log, seq, found)) {
+    pd_follower_consumed(&turn->inputs[log], seq);
+    return PD_OK;
+  }
   pd_arena_reset(&turn->batch);
   struct pd_event *event = pd_event_unpack(&turn->batch, found->event, found->size);
   if (event == NULL) return PD_EFORMAT;

@@ -18,6 +18,8 @@ void pd_turn_init(struct pd_turn *turn, const struct pd_turn_config *config) {
   struct pd_sink sink = {.context = turn, .event = on_event, .reply = on_reply};
   pd_outbox_init(&turn->out, config->core, turn->self, config->shard.code, sink);
   for (unsigned log = 1; log < PD_LOGS; log++) pd_follower_init(&turn->inputs[log], 1);
+  for (const uint8_t *kind = config->core->passes; kind != NULL && *kind != 0; kind++)
+    turn->passes[*kind] = true;
   pd_replies_init(&turn->replies, config->replies, config->replies_size);
   struct pd_hash zero = {{0}};
   pd_writer_init(&turn->writer, 0, &zero, 0);
@@ -128,9 +130,22 @@ bool pd_turn_belongs(const struct pd_turn *turn, enum pd_log log, uint64_t seq,
          pd_log_says(log, (uint32_t)event->body_case);
 }
 
+bool pd_turn_passes(const struct pd_turn *turn, enum pd_log log, uint64_t seq,
+                    const struct pd_entry_item *found) {
+  struct pd_event_label label;
+  return pd_event_label(found->event, found->size, &label) && turn->passes[label.kind] &&
+         label.log == log && label.seq == seq && label.shard == turn->config.shard.code &&
+         pd_log_says(log, label.kind);
+}
+
 /* Fold and answer one event of another log; false: it is none, or not that log's. */
 static bool feed_event(struct pd_turn *turn, enum pd_log log, uint64_t seq,
                        const struct pd_entry_item *found) {
+  if (pd_turn_passes(turn, log, seq, found)) {
+    consume(turn, log, seq);
+    turn->unnoted++;
+    return true;
+  }
   pd_arena_reset(&turn->batch);
   struct pd_event *event = pd_event_unpack(&turn->batch, found->event, found->size);
   if (event == NULL || !pd_turn_belongs(turn, log, seq, event)) return false;

@@ -70,6 +70,7 @@ struct pd_turn {
   uint32_t unnoted; /* inputs consumed since the last event, without others' notes */
   uint64_t token;   /* of the command at hand */
   int64_t now_ms;
+  bool passes[PD_EVENT_KINDS]; /* of the core, by kind */
   uint64_t unknown_kinds; /* events of other logs that this program does not know */
   bool leading;           /* since pd_turn_lead: the writer's epoch is ours */
 };
@@ -194,5 +195,10 @@ bool pd_turn_quiet(const struct pd_turn *turn);
  * log says: an entry in which one does not was not written by that log's daemon. */
 bool pd_turn_belongs(const struct pd_turn *turn, enum pd_log log, uint64_t seq,
                      const struct pd_event *event);
+
+/* Is this the event of another log that should stand here, and of a kind that the core passes over?
+ */
+bool pd_turn_passes(const struct pd_turn *turn, enum pd_log log, uint64_t seq,
+                    const struct pd_entry_item *found);
 
 #endif

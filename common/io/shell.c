@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #define VERSION "0.1.0"
 #define STATE_SIZE ((size_t)4 << 30) /* of address space; only touched pages count */
@@ -444,6 +445,7 @@ int pd_shell_main(int argc, char **argv, const struct pd_service *service) {
   shell->boot->shell = shell;
   const struct pd_common_config *common = shell->common;
   signal(SIGPIPE, SIG_IGN);
+  if (service->niceness > 0) (void)setpriority(PRIO_PROCESS, 0, service->niceness);
   pd_journal_init(service->core->name, shell->shard.code, (enum pd_level)common->log_level, 2);
   pd_clock_init(&shell->clock, common->clock_anchor_ms, common->clock_at_ms, common->clock_factor);
   start_loop(shell);

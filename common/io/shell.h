@@ -28,7 +28,7 @@ struct pd_service {
   /* At most one commit in so many milliseconds: for services that nobody waits for, so that the
    * others find the log's Redis free.  0: commit as soon as there is something. */
   uint32_t linger_ms;
-  uint32_t zero;
+  int32_t niceness; /* added by setpriority(2), 0 … 19: who nobody waits for gives way */
 
   /* Hooks; each may be NULL.  They run on the loop's thread. */
   const void *(*policy)(const void *config); /* the core's policy, made of the settings; lives as

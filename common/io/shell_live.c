@@ -317,7 +317,8 @@ void pd_live_round(struct pd_shell *shell) {
     uv_stop(&shell->loop);
     return;
   }
-  if (shell->snapshot_pid == 0 && snapshot_is_old(shell))
+  bool rested = shell->snapshot_pid == 0 && uv_now(&shell->loop) >= shell->snapshot_rest;
+  if (rested && snapshot_is_old(shell))
     shell->snapshot_due = shell->phase == PD_PHASE_LIVE;
   if (shell->snapshot_due && pd_turn_quiet(turn)) pd_shell_save(shell, true);
   if (shell->phase == PD_PHASE_STOPPING && pd_turn_quiet(turn)) uv_stop(&shell->loop);

@@ -6,10 +6,13 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define IMAGE_SALT 1 /* raise when the meaning of an image changes */
+#define REST_FACTOR 19 /* a snapshot is followed by so many times its time without one */
+#define CHILD_NICENESS 19
 
 static void describe(struct pd_shell *shell, struct pd_snapshot *snapshot, size_t length) {
   const struct pd_core *core = shell->service->core;
@@ -77,11 +80,13 @@ void pd_shell_save(struct pd_shell *shell, bool in_child) {
   pid_t child = in_child ? fork() : -1;
   if (child > 0) {
     shell->snapshot_pid = child;
+    shell->snapshot_at = uv_now(&shell->loop);
     pd_shell_wake(shell); /* feeding goes on */
     return;
   }
   /* If the parent dies, its successor must find lock and ports free, and its peers must notice. */
   if (child == 0) close_range(STDERR_FILENO + 1, ~0U, 0);
+  if (child == 0) (void)setpriority(PRIO_PROCESS, 0, CHILD_NICENESS);
   enum pd_err err = write_now(shell);
   if (child == 0) _exit(err == PD_OK ? 0 : 1);
   if (err != PD_OK)
@@ -93,6 +98,8 @@ void pd_shell_reap(struct pd_shell *shell) {
   int status = 0;
   if (shell->snapshot_pid == 0 || waitpid(shell->snapshot_pid, &status, WNOHANG) == 0) return;
   shell->snapshot_pid = 0;
+  uint64_t now = uv_now(&shell->loop);
+  shell->snapshot_rest = now + REST_FACTOR * (now - shell->snapshot_at);
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
     pd_say(PD_LEVEL_WARN, pd_kv_text("msg", "no snapshot was written"),
            pd_kv_text("why", "see the disk"));

@@ -66,6 +66,8 @@ struct pd_shell {
   uint64_t snapshot_seq; /* own seq of the last snapshot */
   uint64_t snapshot_next[PD_LOGS]; /* inputs: what it had yet to consume */
   pid_t snapshot_pid;    /* of the child that writes one; 0: none */
+  uint64_t snapshot_at;  /* loop time at which it began */
+  uint64_t snapshot_rest; /* no further one before this loop time */
   bool snapshot_due;     /* stop feeding until the turn is quiet */
   bool tail_asked;
   bool hearing; /* the other feeds are looked at, because an entry waits for its cause */

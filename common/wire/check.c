@@ -155,6 +155,37 @@ ProtobufCMessage *pd_unpack_checked(struct pd_arena *arena, const ProtobufCMessa
   return pd_unpack_named(arena, type, bytes, size, &flaw);
 }
 
+/* The numbers of Event's envelope in event.proto; the bodies begin at 16. */
+static void label_number(struct pd_event_label *label, uint64_t field, uint64_t value) {
+  if (field == 1) label->log = (uint32_t)value;
+  if (field == 2) label->seq = value;
+  if (field == 8) label->shard = (uint32_t)value;
+}
+
+bool pd_event_label(const uint8_t *bytes, size_t size, struct pd_event_label *label) {
+  struct frame in = {.at = bytes, .end = bytes + size};
+  *label = (struct pd_event_label){0};
+  while (in.at < in.end) {
+    uint64_t tag, value;
+    if (!varint(&in, &tag)) return false;
+    uint64_t field = tag >> 3;
+    unsigned wire = (unsigned)(tag & 7);
+    if (wire != 0 && wire != 2) {
+      if (!skip(&in, wire)) return false;
+      continue;
+    }
+    if (!varint(&in, &value)) return false;
+    if (wire == 0) {
+      label_number(label, field, value);
+      continue;
+    }
+    if (value > (uint64_t)(in.end - in.at)) return false;
+    in.at += value;
+    if (field >= 16 && field < PD_EVENT_KINDS) label->kind = (uint32_t)field;
+  }
+  return true;
+}
+
 uint64_t pd_peek_number(const uint8_t *bytes, size_t size, uint32_t field) {
   struct frame in = {.at = bytes, .end = bytes + size};
   uint64_t tag, value, found = 0;

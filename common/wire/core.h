@@ -106,6 +106,10 @@ struct pd_core {
   void (*apply)(void *self, const struct pd_event *event);
   void (*decide)(void *self, const struct pd_input *input, struct pd_outbox *out);
 
+  /* Kinds of other logs' events that neither apply nor decide looks at, ended by 0: they are
+   * consumed without being unpacked.  NULL: none.  A kind that is not named is handed over. */
+  const uint8_t *passes;
+
   /* When the core next wants a PD_INPUT_TIME; PD_NEVER if it does not.  NULL: never. */
   int64_t (*deadline)(const void *self);
   /* How many input events it can take before its tables could be full.  NULL: any number. */

@@ -102,6 +102,16 @@ bool pd_entry_next(const struct pd_entry_view *view, size_t *at, struct pd_entry
  * PD_EVENT_NOT_SET for a kind that this program does not know. */
 struct pd_event *pd_event_unpack(struct pd_arena *arena, const uint8_t *bytes, size_t size);
 
+/* What an event says of itself, read without unpacking it; kind is the field number of its body, 0
+ * if it has none.  False: it is malformed. */
+struct pd_event_label {
+  uint64_t seq;
+  uint32_t log;
+  uint32_t shard;
+  uint32_t kind;
+};
+bool pd_event_label(const uint8_t *bytes, size_t size, struct pd_event_label *label);
+
 /* Unpack any message of the contract from outside into an arena: bounded by the arena, nesting
  * bounded by the contract (it has no recursive message), every string checked as UTF-8 without
  * control characters.  NULL if anything is wrong. */

@@ -393,6 +393,12 @@ static void check(const void *self) {
   check_keys(self);
 }
 
+/* Said by the logs that are followed here, and nothing to this core: see the switches above. */
+static const uint8_t passed_over[] = {
+    PD_EVENT_POLICY_ADOPTED, PD_EVENT_WAVE_OPENED, PD_EVENT_ORDER_STAFFED,
+    PD_EVENT_ORDER_UNMATCHED, PD_EVENT_WAVE_DUE, PD_EVENT_ORDER_ESCALATED,
+    PD_EVENT_REMINDER_DUE, 0};
+
 const struct pd_core intake_core = {
     .name = "intake",
     .log = PD_LOG_INTAKE,
@@ -400,5 +406,6 @@ const struct pd_core intake_core = {
     .init = init,
     .apply = apply,
     .decide = decide,
+    .passes = passed_over,
     .check = check,
 };

@@ -189,6 +189,12 @@ static void matching_decide(void *state, const struct pd_input *input, struct pd
 
 static void matching_check(const void *state) { state_check(state); }
 
+/* Said by the logs that are followed here, and nothing to this core: see the switches above. */
+static const uint8_t passed_over[] = {
+    PD_EVENT_SITE_REGISTERED, PD_EVENT_TEAM_REGISTERED, PD_EVENT_TEAM_JOINED,
+    PD_EVENT_RESIDENT_REGISTERED, PD_EVENT_SERVICE_FINISHED, PD_EVENT_SERVICE_CONFIRMED,
+    PD_EVENT_ORDER_RATED, PD_EVENT_HOLD_DECIDED, PD_EVENT_EXTERNAL_NOTED, PD_EVENT_REMINDER_DUE, 0};
+
 const struct pd_core matching_core = {
     .name = "matching",
     .log = PD_LOG_MATCHING,
@@ -196,6 +202,7 @@ const struct pd_core matching_core = {
     .init = matching_init,
     .apply = matching_apply,
     .decide = matching_decide,
+    .passes = passed_over,
     .deadline = matching_deadline,
     .check = matching_check,
 };

@@ -181,6 +181,7 @@ int main(int argc, char **argv) {
   const struct pd_service service = {
       .core = &notification_core,
       .linger_ms = 20,
+      .niceness = 5,
       .summary = "Tells residents, volunteers and sites what concerns them.",
       .settings = settings,
       .settings_count = sizeof settings / sizeof settings[0],

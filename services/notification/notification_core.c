@@ -735,6 +735,15 @@ struct notification_counts notification_count(const struct notification *self) {
   return counts;
 }
 
+/* Said by the logs that are followed here, and nothing to this core: see the switches above. */
+static const uint8_t passed_over[] = {
+    PD_EVENT_SITE_REGISTERED, PD_EVENT_TEAM_REGISTERED, PD_EVENT_TEAM_JOINED,
+    PD_EVENT_VOLUNTEER_REGISTERED, PD_EVENT_VOLUNTEER_PAUSED, PD_EVENT_VOLUNTEER_RESUMED,
+    PD_EVENT_VOLUNTEER_EXITED, PD_EVENT_RESIDENT_REGISTERED, PD_EVENT_ORDER_CANCELLED,
+    PD_EVENT_OFFER_ANSWERED, PD_EVENT_VOLUNTEER_WITHDREW, PD_EVENT_ORDER_RATED,
+    PD_EVENT_HOLD_DECIDED, PD_EVENT_EXTERNAL_NOTED, PD_EVENT_POLICY_ADOPTED, PD_EVENT_WAVE_OPENED,
+    PD_EVENT_ORDER_UNMATCHED, PD_EVENT_WAVE_DUE, PD_EVENT_ORDER_EXPIRED, PD_EVENT_NO_SHOW_NOTED, 0};
+
 const struct pd_core notification_core = {
     .name = "notification",
     .log = PD_LOG_NOTIFICATION,
@@ -743,6 +752,7 @@ const struct pd_core notification_core = {
     .init = notification_init,
     .apply = notification_apply,
     .decide = notification_decide,
+    .passes = passed_over,
     .room = notification_room,
     .check = notification_check,
 };

@@ -42,6 +42,7 @@ int main(int argc, char **argv) {
   const struct pd_service service = {
       .core = &points_core,
       .linger_ms = 20,
+      .niceness = 5,
       .summary = "Keeps the double-entry ledger of hours and points.",
       .settings = rows,
       .settings_count = sizeof rows / sizeof rows[0],

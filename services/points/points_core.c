@@ -383,6 +383,16 @@ static void check(const void *core) {
               ledger_total(&self->ledger, PD_ACCOUNT_HELD, unit));
 }
 
+/* Said by the logs that are followed here, and nothing to this core: see the switches above. */
+static const uint8_t passed_over[] = {
+    PD_EVENT_TEAM_REGISTERED, PD_EVENT_TEAM_JOINED, PD_EVENT_SITE_REGISTERED,
+    PD_EVENT_VOLUNTEER_PAUSED, PD_EVENT_VOLUNTEER_RESUMED, PD_EVENT_VOLUNTEER_EXITED,
+    PD_EVENT_RESIDENT_REGISTERED, PD_EVENT_PERSON_ERASED, PD_EVENT_ORDER_CANCELLED,
+    PD_EVENT_OFFER_ANSWERED, PD_EVENT_VOLUNTEER_WITHDREW, PD_EVENT_ORDER_SERVED,
+    PD_EVENT_ORDER_RATED, PD_EVENT_EXTERNAL_NOTED, PD_EVENT_WAVE_OPENED, PD_EVENT_OFFER_MADE,
+    PD_EVENT_OFFER_CLOSED, PD_EVENT_ORDER_STAFFED, PD_EVENT_ORDER_UNMATCHED,
+    PD_EVENT_POLICY_ADOPTED, 0};
+
 const struct pd_core points_core = {
     .name = "points",
     .log = PD_LOG_POINTS,
@@ -390,6 +400,7 @@ const struct pd_core points_core = {
     .init = init,
     .apply = apply,
     .decide = decide,
+    .passes = passed_over,
     .deadline = deadline,
     .check = check,
 };

@@ -155,6 +155,7 @@ struct sim_options {
   uint32_t orders;
   uint32_t faults; /* bits of 1 << enum sim_fault */
   bool trace;
+  bool unpack_all; /* kinds that a core passes over are handed to it all the same */
   bool story; /* nobody acts by himself */
 };
 

@@ -117,6 +117,7 @@ static void build(struct sim *sim, struct sim_daemon *daemon, struct pd_turn *tu
   config.hooks.committed = on_committed;
   config.hooks.reply = on_reply;
   pd_turn_init(turn, &config);
+  if (sim->options.unpack_all) memset(turn->passes, 0, sizeof turn->passes);
 }
 
 /* ---- life ---- */

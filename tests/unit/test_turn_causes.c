@@ -108,3 +108,20 @@ Test(turn_causes, the_notes_of_others_are_not_noted_again) {
   cr_assert_eq(offer_booking(PD_LOG_INTAKE), PD_TAKEN);
   cr_assert(pd_turn_unnoted(&turn));
 }
+
+Test(turn_causes, what_the_core_passes_over_is_consumed_and_noted) {
+  struct pd_wave_opened body = PD_WAVE_OPENED_INIT;
+  pd_turn_close(&turn, true);
+  cr_assert(turn.passes[PD_EVENT_WAVE_OPENED]);
+  cr_assert_eq(
+      offer_entry(PD_LOG_MATCHING, PD_LOG_UNSPECIFIED, 0, PD_EVENT_WAVE_OPENED, &body), PD_TAKEN);
+  cr_assert_eq(turn.inputs[PD_LOG_MATCHING].next, 2);
+  cr_assert(pd_turn_unnoted(&turn));
+}
+
+Test(turn_causes, what_is_passed_over_must_still_belong_to_its_log) {
+  struct pd_wave_opened body = PD_WAVE_OPENED_INIT;
+  cr_assert_eq(
+      offer_entry(PD_LOG_INTAKE, PD_LOG_UNSPECIFIED, 0, PD_EVENT_WAVE_OPENED, &body),
+      PD_TAKEN_CORRUPT, "intake does not say this");
+}

@@ -76,3 +76,22 @@ Test(unpack, finds_the_request_of_what_cannot_be_unpacked) {
   cr_assert_eq(pd_peek_number(bytes, size, 15), 0);
   cr_assert_eq(pd_peek_number(bytes, 0, 3), 0);
 }
+
+Test(unpack, an_event_is_labelled_without_being_unpacked) {
+  struct pd_event event = PD_EVENT_INIT;
+  struct pd_order_staffed body = PD_ORDER_STAFFED_INIT;
+  body.order = 7;
+  event.log = PD_LOG_MATCHING;
+  event.seq = 812;
+  event.shard = 370302;
+  event.body_case = PD_EVENT_ORDER_STAFFED;
+  event.order_staffed = &body;
+  size_t size = pack(&event.base);
+  struct pd_event_label label;
+  cr_assert(pd_event_label(bytes, size, &label));
+  cr_assert_eq(label.log, PD_LOG_MATCHING);
+  cr_assert_eq(label.seq, 812);
+  cr_assert_eq(label.shard, 370302);
+  cr_assert_eq(label.kind, PD_EVENT_ORDER_STAFFED);
+  cr_assert_not(pd_event_label(bytes, size - 1, &label), "its body is cut short");
+}
