@@ -76,10 +76,10 @@ struct pd_common_config {
   char run_dir[256];  /* sockets */
   char data_dir[256]; /* snapshots */
   char archive_dir[256]; /* "": <data_dir>/archive */
-  char log_redis[256];
+  char log_redis[512];
   char log_user[64];
   char log_password_file[256];
-  char vault_redis[256];
+  char vault_redis[512];
   char vault_user[64];
   char vault_password_file[256];
   char http[256];     /* "unix:/path", "127.0.0.1:port", or "" for none */

@@ -10,7 +10,8 @@ static const char *check_zone(const char *text) {
 }
 
 static const char *check_redis(const char *text) {
-  return pd_redis_url_valid(text) ? NULL : "must be unix:/path or host:port";
+  const char *rule = "must be unix:/path or host:port, or several with commas";
+  return pd_redis_url_valid(text) ? NULL : rule;
 }
 
 static const char *check_http(const char *text) {
@@ -35,7 +36,8 @@ static const struct pd_setting common[PD_COMMON_SETTINGS] = {
     TEXT(run_dir, check_path, "/run/paidan", "Folder of the daemons' sockets."),
     TEXT(data_dir, check_path, "/var/lib/paidan", "Folder of the snapshots."),
     TEXT(archive_dir, check_path, "", "Folder of the archive (default: archive in data_dir)."),
-    TEXT(log_redis, check_redis, "unix:/run/paidan/log.sock", "The Redis that holds the logs."),
+    TEXT(log_redis, check_redis, "unix:/run/paidan/log.sock",
+         "The Redis that holds the logs, or nodes of its cluster: 10.0.0.1:6379,10.0.0.2:6379."),
     TEXT(log_user, NULL, "", "User for the log's Redis."),
     TEXT(log_password_file, check_path, "", "File whose first line is that user's password."),
     TEXT(vault_redis, check_redis, "unix:/run/paidan/vault.sock",

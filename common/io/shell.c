@@ -303,7 +303,9 @@ static enum pd_err set_archive(struct pd_shell *shell) {
 
 static enum pd_err open_all(struct pd_shell *shell) {
   const struct pd_common_config *common = shell->common;
-  struct pd_redis_options redis = {common->log_redis, common->log_user, common->log_password_file};
+  struct pd_redis_options redis = {.url = common->log_redis,
+                                   .user = common->log_user,
+                                   .password_file = common->log_password_file};
   enum pd_err err = pd_live_lock(shell);
   if (err == PD_OK) err = pd_metrics_open(&shell->metrics);
   if (err != PD_OK) return err;

@@ -18,7 +18,7 @@ struct pd_store {
   uv_timer_t timer;
   pd_store_state_fn *state;
   void *context;
-  const char *told; /* the reason last given, so that it is not repeated */
+  char told[192]; /* the reason last given, so that it is not repeated */
   struct store_seam seam;
 };
 
@@ -44,9 +44,9 @@ struct call {
 static void on_check_again(uv_timer_t *timer);
 
 static void tell(struct pd_store *self, bool up, const char *why) {
-  bool news = self->up != up || self->told != why;
+  bool news = self->up != up || strcmp(self->told, why) != 0;
   self->up = up;
-  self->told = why;
+  (void)snprintf(self->told, sizeof self->told, "%s", why);
   if (news && self->state != NULL) self->state(self->context, up, why);
 }
 
@@ -88,8 +88,6 @@ static void on_state(void *context, bool up, const char *why) {
     return;
   }
   (void)uv_timer_stop(&self->timer);
-  self->told =
-      NULL; /* the connection's reasons are told each time: their text is not ours to keep */
   tell(self, false, why);
 }
 
@@ -102,7 +100,10 @@ enum pd_err pd_store_open(struct pd_store **store, uv_loop_t *loop,
   self->shard = shard;
   self->state = state;
   self->context = context;
-  enum pd_err err = pd_redis_open(&self->redis, loop, options, on_state, self);
+  char key[PD_STORE_KEY];
+  struct pd_redis_options there = *options;
+  there.key = store_probe_key(shard, key);
+  enum pd_err err = pd_redis_open(&self->redis, loop, &there, on_state, self);
   if (err != PD_OK) {
     free(self);
     return err;

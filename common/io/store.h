@@ -157,8 +157,8 @@ void pd_store_now_close(struct pd_store_now *store); /* NULL-safe */
 /* As pd_store_archive(), for pd_store_read_now(). */
 PD_MUST_USE enum pd_err pd_store_archive_now(struct pd_store_now *store, const char *dir);
 
-/* FUNCTION LOAD REPLACE of paidan.lua: for deployment only.  why is a phrase that lives until the
- * next call. */
+/* FUNCTION LOAD REPLACE of paidan.lua, in a cluster at every master that has slots: for deployment
+ * only.  why is a phrase that lives until the next call. */
 PD_MUST_USE enum pd_err pd_store_load_library(struct pd_store_now *store, const char **why);
 
 /* PD_OK if the server's library has our version; PD_ENOENT if it has none; PD_EOLD if it has

@@ -1,3 +1,4 @@
+#include "common/io/redis_parts.h"
 #include "common/io/store_parts.h"
 #include "common/io/store_seam.h"
 
@@ -6,10 +7,33 @@
 
 struct pd_store_now {
   redisContext *redis;
+  struct pd_redis_options options; /* its texts are the next four */
+  char url[512];
+  char user[128];
+  char password_file[256];
+  char key[PD_STORE_KEY];
   uint32_t shard;
   char why[192];
   struct store_seam seam;
 };
+
+static bool keep(char *to, size_t size, const char *from) {
+  int n = snprintf(to, size, "%s", from != NULL ? from : "");
+  return n >= 0 && (size_t)n < size;
+}
+
+/* A slot that moves is followed later on: remember how to connect. */
+static enum pd_err keep_options(struct pd_store_now *self, const struct pd_redis_options *options) {
+  if (!keep(self->url, sizeof self->url, options->url) ||
+      !keep(self->user, sizeof self->user, options->user) ||
+      !keep(self->password_file, sizeof self->password_file, options->password_file))
+    return PD_EINVAL;
+  self->options = (struct pd_redis_options){.url = self->url,
+                                            .user = self->user,
+                                            .password_file = self->password_file,
+                                            .key = store_probe_key(self->shard, self->key)};
+  return PD_OK;
+}
 
 enum pd_err pd_store_now_open(struct pd_store_now **store, const struct pd_redis_options *options,
                               uint32_t shard, char *why, size_t why_size) {
@@ -17,7 +41,8 @@ enum pd_err pd_store_now_open(struct pd_store_now **store, const struct pd_redis
   struct pd_store_now *self = calloc(1, sizeof *self);
   if (self == NULL) return PD_EIO;
   self->shard = shard;
-  enum pd_err err = pd_redis_connect_now(&self->redis, options, why, why_size);
+  enum pd_err err = keep_options(self, options);
+  if (err == PD_OK) err = pd_redis_connect_now(&self->redis, &self->options, why, why_size);
   if (err != PD_OK) {
     free(self);
     return err;
@@ -35,22 +60,54 @@ void pd_store_now_close(struct pd_store_now *self) {
 
 /* The reply is the caller's; NULL: the connection broke. */
 static redisReply *ask(struct pd_store_now *self, struct store_command *command) {
-  return redisCommandArgv(self->redis, command->count, command->texts, command->lengths);
+  return pd_redis_ask_now(&self->redis, &self->options, command->count, command->texts,
+                          command->lengths);
 }
 
 static void keep_why(struct pd_store_now *self, const char *text) {
   (void)snprintf(self->why, sizeof self->why, "%s", text != NULL ? text : "");
 }
 
-enum pd_err pd_store_load_library(struct pd_store_now *self, const char **why) {
+static enum pd_err load_here(struct pd_store_now *self, redisContext *redis) {
   struct store_command command;
   store_command_load(&command);
-  redisReply *reply = ask(self, &command);
+  redisReply *reply =
+      redisCommandArgv(redis, command.count, command.texts, command.lengths);
   bool bad = reply == NULL || reply->type == REDIS_REPLY_ERROR;
-  keep_why(self, !bad ? "" : reply != NULL ? reply->str : self->redis->errstr);
-  if (why != NULL) *why = self->why;
+  keep_why(self, !bad ? "" : reply != NULL ? reply->str : redis->errstr);
   enum pd_err err = reply == NULL ? PD_EDOWN : bad ? PD_EIO : PD_OK;
   if (reply != NULL) freeReplyObject(reply);
+  return err;
+}
+
+/* At one node of a cluster. */
+static enum pd_err load_there(struct pd_store_now *self, const struct redis_address *there) {
+  char url[280];
+  redis_address_text(there, url, sizeof url);
+  struct pd_redis_options options = self->options;
+  options.url = url;
+  options.key = NULL;
+  redisContext *redis;
+  enum pd_err err = pd_redis_connect_now(&redis, &options, self->why, sizeof self->why);
+  if (err != PD_OK) return err;
+  err = load_here(self, redis);
+  redisFree(redis);
+  return err;
+}
+
+/* Functions are each node's own, and its replicas' copies: a slot may come to any master. */
+enum pd_err pd_store_load_library(struct pd_store_now *self, const char **why) {
+  struct redis_places nodes = {0};
+  struct redis_address here = {.port = self->redis->tcp.port};
+  (void)keep(here.host, sizeof here.host, self->redis->tcp.host);
+  here.is_unix = here.host[0] == '\0';
+  if (why != NULL) *why = self->why;
+  enum pd_err err = load_here(self, self->redis);
+  redisReply *slots = redisCommand(self->redis, "CLUSTER SLOTS");
+  redis_places_learn(&nodes, slots, &here, true);
+  if (slots != NULL) freeReplyObject(slots);
+  for (unsigned i = 0; i < nodes.count && err == PD_OK; i++)
+    err = load_there(self, &nodes.list[i]);
   return err;
 }
 

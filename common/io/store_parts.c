@@ -38,6 +38,11 @@ static void make_key(char key[PD_STORE_KEY], uint32_t shard, const char *kind, c
   pd_assert(n > 0 && n < PD_STORE_KEY); /* a log's name has at most 32 letters */
 }
 
+const char *store_probe_key(uint32_t shard, char key[PD_STORE_KEY]) {
+  make_key(key, shard, "log", "intake");
+  return key;
+}
+
 static void add_log_key(struct store_command *self, uint32_t shard, const char *log) {
   make_key(self->log_key, shard, "log", log);
   add_text(self, self->log_key);

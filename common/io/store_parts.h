@@ -19,6 +19,9 @@ struct store_command {
   char numbers[4][24];
 };
 
+/* A key of the shard's slot that every user of the logs may read; returns key. */
+const char *store_probe_key(uint32_t shard, char key[PD_STORE_KEY]);
+
 /* Each starts the command anew. */
 void store_command_commit(struct store_command *self, uint32_t shard, const char *log,
                           const struct pd_commit *commit);

@@ -337,7 +337,9 @@ static void raise_files(void) {
 
 static enum pd_err open_all(struct gateway *gateway) {
   const struct pd_common_config *common = &gateway->config.common;
-  struct pd_redis_options redis = {common->log_redis, common->log_user, common->log_password_file};
+  struct pd_redis_options redis = {.url = common->log_redis,
+                                   .user = common->log_user,
+                                   .password_file = common->log_password_file};
   enum pd_err err = pd_metrics_open(&gateway->metrics);
   if (err != PD_OK) return err;
   make_counts(gateway);

@@ -449,7 +449,9 @@ void replay_ready(void *context, void *socket) {
 
 enum pd_err replay_open(struct gateway *gateway) {
   const struct pd_common_config *common = &gateway->config.common;
-  struct pd_redis_options redis = {common->log_redis, common->log_user, common->log_password_file};
+  struct pd_redis_options redis = {.url = common->log_redis,
+                                   .user = common->log_user,
+                                   .password_file = common->log_password_file};
   struct replay *self = calloc(1, sizeof *self);
   if (self == NULL) return PD_EIO;
   gateway->replay = self;

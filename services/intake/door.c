@@ -446,8 +446,9 @@ enum pd_err door_open(struct pd_shell *shell, struct door **made) {
   door->lost = pd_metrics_counter(metrics, "paidan_replies_lost_total",
                                   "Replies whose client had gone.", NULL);
   const struct pd_common_config *config = pd_shell_config(shell);
-  struct pd_redis_options redis = {config->vault_redis, config->vault_user,
-                                   config->vault_password_file};
+  struct pd_redis_options redis = {.url = config->vault_redis,
+                                   .user = config->vault_user,
+                                   .password_file = config->vault_password_file};
   return pd_vault_open(&door->vault, pd_shell_loop(shell), &redis, (uint32_t)config->shard, 0,
                        on_vault, door);
 }

@@ -62,6 +62,9 @@ static bool read_cut(struct backup *backup, redisContext *redis) {
 static enum pd_err find_cut(struct backup *backup) {
   struct pd_redis_options options = tool_log_redis(backup->tool);
   redisContext *redis = NULL;
+  char key[32];
+  snprintf(key, sizeof key, "{%06u}:log:intake", backup->tool->shard);
+  options.key = key;
   enum pd_err err = pd_redis_connect_now(&redis, &options, backup->why, sizeof backup->why);
   if (err != PD_OK) return err;
   if (!read_cut(backup, redis)) {

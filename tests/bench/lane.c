@@ -107,7 +107,7 @@ static void on_state(void *context, bool up, const char *why) {
 
 bool lane_open(struct lane *lane, size_t size) {
   redis_server_start(&lane->server, NULL);
-  struct pd_redis_options options = {lane->server.url, NULL, NULL};
+  struct pd_redis_options options = {.url = lane->server.url};
   struct pd_store_now *now;
   const char *phrase = "";
   char why[160];

@@ -30,7 +30,7 @@ static void take_replies(redisContext *redis, uint64_t count) {
 static double run_peer(struct lane *lane, uint64_t events, uint64_t window) {
   char why[160];
   redisContext *redis;
-  struct pd_redis_options options = {lane->server.url, NULL, NULL};
+  struct pd_redis_options options = {.url = lane->server.url};
   if (pd_redis_connect_now(&redis, &options, why, sizeof why) != PD_OK) abort();
   size_t size = protobuf_c_message_get_packed_size(&lane->event.base);
   uint8_t *bytes = malloc(size);

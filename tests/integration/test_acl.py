@@ -17,17 +17,18 @@ VAULT, HASH_KEY = TAG + ':vault', TAG + ':vault:hashkey'
 ZEROS = '0' * 32
 
 # Commands that a user may run at all, whatever the key.
-DAEMON = {'auth', 'hello', 'ping', 'wait', 'fcall', 'fcall_ro', 'xrange', 'xrevrange', 'xadd',
-          'hset', 'hmget', 'del', 'hdel', 'pexpire', 'pttl'}
+CLUSTER = {'asking', 'cluster|slots'}
+DAEMON = CLUSTER | {'auth', 'hello', 'ping', 'wait', 'fcall', 'fcall_ro', 'xrange', 'xrevrange',
+                    'xadd', 'hset', 'hmget', 'del', 'hdel', 'pexpire', 'pttl'}
 ALLOWED = {
     **{name: DAEMON for name in SERVICES},
     'intake': DAEMON | {'hget', 'hsetnx', 'hdel', 'get', 'set', 'bgrewriteaof'},
-    'tool': {'auth', 'hello', 'ping', 'multi', 'exec', 'fcall_ro', 'xrange', 'xrevrange', 'xlen',
-             'info', 'hget', 'hgetall', 'get', 'hmget', 'pttl'},
-    'deploy': {'auth', 'hello', 'ping', 'info', 'function|load', 'fcall', 'fcall_ro', 'xrange',
-               'xrevrange', 'xadd', 'hset', 'hmget', 'hget', 'del', 'set', 'get', 'hdel',
-               'bgrewriteaof'},
-    'archivist': {'auth', 'hello', 'ping', 'fcall_ro', 'xrange', 'xrevrange', 'xtrim'},
+    'tool': {'auth', 'hello', 'ping', 'asking', 'multi', 'exec', 'fcall_ro', 'xrange', 'xrevrange',
+             'xlen', 'info', 'hget', 'hgetall', 'get', 'hmget', 'pttl'},
+    'deploy': CLUSTER | {'auth', 'hello', 'ping', 'info', 'function|load', 'fcall', 'fcall_ro',
+                         'xrange', 'xrevrange', 'xadd', 'hset', 'hmget', 'hget', 'del', 'set',
+                         'get', 'hdel', 'bgrewriteaof'},
+    'archivist': {'auth', 'hello', 'ping', 'asking', 'fcall_ro', 'xrange', 'xrevrange', 'xtrim'},
     'health': {'ping'},
 }
 # Redis lets everybody log in, leave and start the connection anew.
