@@ -77,6 +77,9 @@ static struct texts texts_of(struct door *door, const struct door_command *comma
     texts.person = PD_ID(said->place_order->requester);
     texts.place = place_of(door, said->place_order->address, said->place_order->point);
     texts.note = note_of(door, said->place_order->note);
+  } else if (said->body_case == PD_COMMAND_COMMAND_OFFER) {
+    texts.person = PD_ID(said->command_offer->volunteer);
+    texts.note = note_of(door, said->command_offer->note);
   } else if (said->body_case == PD_COMMAND_RATE_ORDER) {
     texts.person = PD_ID(said->actor);
     texts.note = note_of(door, said->rate_order->comment);

@@ -170,6 +170,7 @@ bool intake_check_move(const struct intake_call *call, const struct intake_order
       [INTAKE_CANCEL] = INTAKE_NO_CANCEL,   [INTAKE_WITHDRAW] = INTAKE_NO_WITHDRAW,
       [INTAKE_START] = INTAKE_NO_START,     [INTAKE_FINISH] = INTAKE_NO_FINISH,
       [INTAKE_CONFIRM] = INTAKE_NO_CONFIRM, [INTAKE_RATE] = INTAKE_NO_RATE,
+      [INTAKE_ASK] = INTAKE_NO_ASK,
   };
   pd_assert(move < INTAKE_MOVES);
   pd_assert(call->rule->order != NULL && !intake_is_final(order->state));

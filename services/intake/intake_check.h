@@ -93,6 +93,11 @@ bool intake_check_place(const struct intake_call *call, const struct pd_point *p
 bool intake_check_person(const struct intake_call *call, ProtobufCBinaryData id, const char *field,
                          uint32_t *index);
 
+/* A volunteer who has not left (index and flags are left in *index and *flags), and who says so
+ * himself at his own door. */
+bool intake_check_active(const struct intake_call *call, ProtobufCBinaryData id, uint32_t *index,
+                         unsigned *flags);
+
 /* At the doors where a person speaks for himself, the actor is this person. */
 bool intake_check_actor(const struct intake_call *call, uint32_t person);
 
@@ -127,5 +132,7 @@ bool intake_confirm_service(struct intake_call *call);
 bool intake_rate_order(struct intake_call *call);
 bool intake_decide_hold(struct intake_call *call);
 bool intake_publish_external(struct intake_call *call);
+bool intake_command_offer(struct intake_call *call);
+bool intake_ask_for_order(struct intake_call *call);
 
 #endif

@@ -101,6 +101,17 @@ static const struct intake_rule rules[] = {
                                .order = "rate_order.order",
                                .run = intake_rate_order},
     [PD_COMMAND_DECIDE_HOLD] = {.name = "decide_hold", .doors = SITE, .run = intake_decide_hold},
+    [PD_COMMAND_COMMAND_OFFER] = {.name = "command_offer",
+                                  .doors = SITE,
+                                  .person = "command_offer.volunteer",
+                                  .order = "command_offer.order",
+                                  .run = intake_command_offer},
+    [PD_COMMAND_ASK_FOR_ORDER] = {.name = "ask_for_order",
+                                  .doors = SITE | VOLUNTEER,
+                                  .own_doors = VOLUNTEER,
+                                  .person = "ask_for_order.volunteer",
+                                  .order = "ask_for_order.order",
+                                  .run = intake_ask_for_order},
     [PD_COMMAND_PUBLISH_EXTERNAL] = {.name = "publish_external",
                                      .doors = SOURCE,
                                      .run = intake_publish_external},
@@ -191,6 +202,8 @@ static void fold(struct intake *self, const struct pd_event *event) {
     case PD_EVENT_INPUTS_NOTED:
     case PD_EVENT_ORDER_CANCELLED: /* order_closed follows */
     case PD_EVENT_HOLD_DECIDED:
+    case PD_EVENT_OFFER_COMMANDED: case PD_EVENT_ORDER_ASKED: /* matching answers */
+    case PD_EVENT_OFFER_DENIED: case PD_EVENT_COVERAGE_NOTED: case PD_EVENT_DAY_BEGAN:
     case PD_EVENT_EXTERNAL_NOTED:
     case PD_EVENT_WAVE_OPENED:
     case PD_EVENT_ORDER_STAFFED: /* the slots say so already */
@@ -204,9 +217,7 @@ static void fold(struct intake *self, const struct pd_event *event) {
     case PD_EVENT_HOLD_PLACED:
     case PD_EVENT_HOLD_RESOLVED:
     case PD_EVENT_STAR_REACHED:
-    case PD_EVENT_MESSAGE_SENT:
-    case PD_EVENT_MESSAGE_FAILED:
-    case PD_EVENT_MESSAGE_SUPPRESSED:
+    case PD_EVENT_MESSAGE_SENT: case PD_EVENT_MESSAGE_FAILED: case PD_EVENT_MESSAGE_SUPPRESSED:
     case PD_EVENT_CASE_SIZE: return;
   }
 }
@@ -397,7 +408,7 @@ static void check(const void *self) {
 static const uint8_t passed_over[] = {
     PD_EVENT_POLICY_ADOPTED, PD_EVENT_WAVE_OPENED, PD_EVENT_ORDER_STAFFED,
     PD_EVENT_ORDER_UNMATCHED, PD_EVENT_WAVE_DUE, PD_EVENT_ORDER_ESCALATED,
-    PD_EVENT_REMINDER_DUE, 0};
+    PD_EVENT_REMINDER_DUE, PD_EVENT_OFFER_DENIED, PD_EVENT_COVERAGE_NOTED, PD_EVENT_DAY_BEGAN, 0};
 
 const struct pd_core intake_core = {
     .name = "intake",

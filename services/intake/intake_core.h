@@ -15,7 +15,8 @@
  *                   resident_registered  person_erased  credential_recorded  pair_blocked
  *                   order_placed  order_cancelled  offer_answered  volunteer_withdrew
  *                   service_started  service_finished  order_served  service_confirmed
- *                   order_rated  order_closed  hold_decided  external_noted
+ *                   order_rated  order_closed  hold_decided  offer_commanded  order_asked
+ *                   external_noted
  *
  * Invariants (asserted by `check` after every step in debug and simulation):
  *     - one idempotency key, one answer, as long as the key is among the latest limits.keys;

@@ -41,11 +41,18 @@ static struct answer answer_of(const struct pd_event *event) {
     case PD_EVENT_SERVICE_CONFIRMED: return about(event->service_confirmed->order);
     case PD_EVENT_ORDER_RATED: return about(event->order_rated->order);
     case PD_EVENT_HOLD_DECIDED: return about(event->hold_decided->hold);
+    case PD_EVENT_OFFER_COMMANDED:
+      return whom(event->offer_commanded->order, event->offer_commanded->volunteer);
+    case PD_EVENT_ORDER_ASKED:
+      return whom(event->order_asked->order, event->order_asked->volunteer);
     case PD_EVENT_EXTERNAL_NOTED: return about(event->seq);
     case PD_EVENT_NOT_SET:
     case PD_EVENT_EPOCH_BEGAN:
     case PD_EVENT_INPUTS_NOTED:
     case PD_EVENT_POLICY_ADOPTED:
+    case PD_EVENT_OFFER_DENIED:
+    case PD_EVENT_COVERAGE_NOTED:
+    case PD_EVENT_DAY_BEGAN:
     case PD_EVENT_ORDER_SERVED:
     case PD_EVENT_ORDER_CLOSED:
     case PD_EVENT_WAVE_OPENED:

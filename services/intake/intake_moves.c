@@ -11,17 +11,17 @@ static const struct {
 } table[] = {
     [PD_ORDER_STATE_OPEN] =
         {
-            .moves = MOVE(CANCEL) | MOVE(WITHDRAW) | MOVE(START),
+            .moves = MOVE(CANCEL) | MOVE(WITHDRAW) | MOVE(START) | MOVE(ASK),
             .next = STATE(STAFFED) | STATE(SERVING) | STATE(CANCELLED) | STATE(UNFILLED),
         },
     [PD_ORDER_STATE_STAFFED] =
         {
-            .moves = MOVE(CANCEL) | MOVE(WITHDRAW) | MOVE(START),
+            .moves = MOVE(CANCEL) | MOVE(WITHDRAW) | MOVE(START) | MOVE(ASK),
             .next = STATE(OPEN) | STATE(SERVING) | STATE(CANCELLED) | STATE(UNFILLED),
         },
     [PD_ORDER_STATE_SERVING] =
         {
-            .moves = MOVE(WITHDRAW) | MOVE(START) | MOVE(FINISH) | MOVE(CONFIRM),
+            .moves = MOVE(WITHDRAW) | MOVE(START) | MOVE(FINISH) | MOVE(CONFIRM) | MOVE(ASK),
             .next = STATE(SERVED) | STATE(CONFIRMED) | STATE(COMPLETED) | STATE(UNCONFIRMED),
         },
     /* A helper whose acceptance crossed order_served on the way may still come. */

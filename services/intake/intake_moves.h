@@ -15,6 +15,7 @@ enum intake_move {
   INTAKE_FINISH,
   INTAKE_CONFIRM,
   INTAKE_RATE,
+  INTAKE_ASK, /* for a place in it, or for somebody to have one */
   INTAKE_MOVES
 };
 

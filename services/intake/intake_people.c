@@ -149,16 +149,14 @@ bool intake_register_resident(struct intake_call *call) {
   return true;
 }
 
-/* A volunteer who has not left, and who says so himself at the volunteer's door; his flags are left
- * in *flags. */
-static bool check_active(const struct intake_call *call, ProtobufCBinaryData id, unsigned *flags) {
+bool intake_check_active(const struct intake_call *call, ProtobufCBinaryData id, uint32_t *index,
+                         unsigned *flags) {
   pd_assert(call->rule->person != NULL);
   const char *field = call->rule->person;
-  uint32_t index = PD_NONE;
-  if (!intake_check_person(call, id, field, &index)) return false;
-  *flags = call->self->persons[index].flags;
+  if (!intake_check_person(call, id, field, index)) return false;
+  *flags = call->self->persons[*index].flags;
   return intake_require(call, (*flags & INTAKE_VOLUNTEER) != 0, INTAKE_NO_VOLUNTEER, field) &&
-         intake_check_actor(call, index) &&
+         intake_check_actor(call, *index) &&
          intake_require(call, (*flags & INTAKE_EXITED) == 0, INTAKE_NO_EXITED, field);
 }
 
@@ -166,8 +164,9 @@ bool intake_pause_volunteer(struct intake_call *call) {
   pd_assert(call->command->body_case == PD_COMMAND_PAUSE_VOLUNTEER);
   struct pd_volunteer_paused said = PD_VOLUNTEER_PAUSED_INIT;
   said.person = call->command->pause_volunteer->person;
+  uint32_t index = PD_NONE;
   unsigned flags = 0;
-  if (!check_active(call, said.person, &flags)) return false;
+  if (!intake_check_active(call, said.person, &index, &flags)) return false;
   bool running = (flags & INTAKE_PAUSED) == 0;
   if (!intake_require(call, running, INTAKE_NO_PAUSED, call->rule->person)) return false;
   pd_emit_volunteer_paused(call->out, &said);
@@ -178,8 +177,9 @@ bool intake_resume_volunteer(struct intake_call *call) {
   pd_assert(call->command->body_case == PD_COMMAND_RESUME_VOLUNTEER);
   struct pd_volunteer_resumed said = PD_VOLUNTEER_RESUMED_INIT;
   said.person = call->command->resume_volunteer->person;
+  uint32_t index = PD_NONE;
   unsigned flags = 0;
-  if (!check_active(call, said.person, &flags)) return false;
+  if (!intake_check_active(call, said.person, &index, &flags)) return false;
   bool paused = (flags & INTAKE_PAUSED) != 0;
   if (!intake_require(call, paused, INTAKE_NO_RUNNING, call->rule->person)) return false;
   pd_emit_volunteer_resumed(call->out, &said);
@@ -190,8 +190,9 @@ bool intake_exit_volunteer(struct intake_call *call) {
   pd_assert(call->command->body_case == PD_COMMAND_EXIT_VOLUNTEER);
   struct pd_volunteer_exited said = PD_VOLUNTEER_EXITED_INIT;
   said.person = call->command->exit_volunteer->person;
+  uint32_t index = PD_NONE;
   unsigned flags = 0;
-  if (!check_active(call, said.person, &flags)) return false;
+  if (!intake_check_active(call, said.person, &index, &flags)) return false;
   pd_emit_volunteer_exited(call->out, &said);
   return true;
 }

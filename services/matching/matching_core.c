@@ -1,6 +1,7 @@
 #include "services/matching/matching_core.h"
 
 #include "services/matching/cost.h"
+#include "services/matching/direct.h"
 #include "services/matching/nearby.h"
 #include "services/matching/policy.h"
 #include "services/matching/rules.h"
@@ -95,7 +96,9 @@ static void matching_apply(void *state, const struct pd_event *event) {
     case PD_EVENT_POINTS_POSTED: case PD_EVENT_HOLD_PLACED: case PD_EVENT_HOLD_RESOLVED:
     case PD_EVENT_STAR_REACHED: case PD_EVENT_MESSAGE_SENT: case PD_EVENT_MESSAGE_FAILED:
     case PD_EVENT_MESSAGE_SUPPRESSED: case PD_EVENT_EXTERNAL_NOTED:
-    case PD_EVENT_CREDENTIAL_RECORDED: case PD_EVENT_PAIR_BLOCKED: break;
+    case PD_EVENT_CREDENTIAL_RECORDED: case PD_EVENT_PAIR_BLOCKED:
+    case PD_EVENT_OFFER_COMMANDED: case PD_EVENT_ORDER_ASKED: case PD_EVENT_OFFER_DENIED:
+    case PD_EVENT_COVERAGE_NOTED: case PD_EVENT_DAY_BEGAN: break;
   }
 }
 
@@ -133,6 +136,8 @@ static void follow(struct matching *self, const struct pd_event *event, struct p
       waves_reopen(self, out, event->no_show_noted->order, event->no_show_noted->slot,
                    PD_ID(event->no_show_noted->volunteer), PD_REASON_NO_SHOW);
       break;
+    case PD_EVENT_OFFER_COMMANDED: direct_commanded(self, out, event->offer_commanded); break;
+    case PD_EVENT_ORDER_ASKED: direct_asked(self, out, event->order_asked); break;
     case PD_EVENT_NOT_SET: case PD_EVENT_CASE_SIZE:
     case PD_EVENT_EPOCH_BEGAN: case PD_EVENT_INPUTS_NOTED: case PD_EVENT_SITE_REGISTERED:
     case PD_EVENT_TEAM_REGISTERED: case PD_EVENT_TEAM_JOINED: case PD_EVENT_RESIDENT_REGISTERED:
@@ -145,7 +150,8 @@ static void follow(struct matching *self, const struct pd_event *event, struct p
     case PD_EVENT_HOLD_RESOLVED: case PD_EVENT_STAR_REACHED: case PD_EVENT_MESSAGE_SENT:
     case PD_EVENT_MESSAGE_FAILED: case PD_EVENT_MESSAGE_SUPPRESSED: case PD_EVENT_EXTERNAL_NOTED:
     case PD_EVENT_POLICY_ADOPTED: case PD_EVENT_CREDENTIAL_RECORDED: case PD_EVENT_PAIR_BLOCKED:
-      break;
+    case PD_EVENT_OFFER_DENIED: case PD_EVENT_COVERAGE_NOTED:
+    case PD_EVENT_DAY_BEGAN: break;
   }
 }
 
@@ -257,6 +263,36 @@ uint32_t matching_candidates(const struct matching *self, uint64_t order, int64_
   nearby_begin(&walk, self, rules.order, max);
   while (count < max && nearby_next(&walk, &number, &distance_m))
     list[count++] = judge(&rules, &costs, number, distance_m);
+  return count;
+}
+
+uint32_t matching_hall(const struct matching *self, const struct pd_id *person, int64_t now_ms,
+                       struct matching_hall_order *list, uint32_t max) {
+  uint32_t number = state_volunteer(self, person), count = 0;
+  if (number == PD_NONE) return 0;
+  for (uint32_t entry = 1; entry <= self->limits.orders && count < max; entry++) {
+    const struct order *order = &self->orders[entry];
+    if (order->id == 0 || direct_hall(self, order) != PD_REASON_UNSPECIFIED) continue;
+    struct rules rules = rules_begin(self, order, now_ms, false);
+    struct costs costs = costs_begin(self, order, now_ms);
+    struct proposal time = {0, 0};
+    enum pd_reason reason = direct_try(&rules, number, DIRECT_HALL_WAIVES, &time);
+    uint32_t distance_m = nearby_distance_m(order->cell, self->volunteers[number].cell);
+    list[count++] = (struct matching_hall_order){
+        .order = order->id,
+        .verdict = {.person = *person,
+                    .reason = reason,
+                    .distance_m = distance_m,
+                    .start_ms = time.start_ms,
+                    .end_ms = time.end_ms,
+                    .cost = costs_of(&costs, number, distance_m)},
+        .window_start_ms = order->window_start_ms,
+        .window_end_ms = order->window_end_ms,
+        .free_slots = state_free_slots(order),
+        .minutes = order->minutes,
+        .kind = (enum pd_order_kind)order->kind,
+        .urgency = (enum pd_urgency)order->urgency};
+  }
   return count;
 }
 

@@ -7,15 +7,16 @@
  *     events in:   intake: volunteer_registered  volunteer_paused  volunteer_resumed
  *                    volunteer_exited  person_erased  order_placed  order_cancelled  offer_answered
  *                    volunteer_withdrew  service_started  order_served  order_closed
+ *                    offer_commanded  order_asked
  *                  scheduling: wave_due  order_escalated  order_expired  no_show_noted
- *     events out:  policy_adopted  wave_opened  offer_made  offer_closed  slot_filled
- *                  slot_reopened  order_staffed  order_unmatched
+ *     events out:  policy_adopted  wave_opened  offer_made  offer_closed  offer_denied
+ *                  slot_filled  slot_reopened  order_staffed  order_unmatched
  *
  * Invariants (walked by matching_core.check):
  *     - a slot is won once: an order's bookings have different slots, exactly its filled ones;
  *     - a volunteer is never booked twice for overlapping times, unless both services have begun;
  *     - every open offer is of a known order and a known volunteer, and both count it;
- *     - every offer ends once, by slot_filled or offer_closed; an order asks nobody twice;
+ *     - every offer ends once, by slot_filled or offer_closed; an order's waves ask nobody twice;
  *     - an order's memory is free again when intake closed it and its last offer has ended.
  *
  * The core has no clock: the time of a wave is kept by scheduling, and is heard as wave_due.
@@ -53,6 +54,7 @@ struct matching_policy {
   uint32_t rare_skill_m;    /* metres of way for each rare skill that is not needed */
   uint32_t rare_permille;   /* of the active volunteers: so many at most have a rare skill */
   uint32_t fill_percent;    /* acceptances that a wave is sized for, of its free slots; 0: none */
+  uint32_t hall;            /* 1: open orders may be asked for in the hall */
 };
 
 /* 3 offers a slot, 64 a wave; 60, 30, 15, 15 minutes; 15 minutes lead; 50 km; 14 days; the others
@@ -109,6 +111,24 @@ PD_MUST_USE enum pd_err matching_explain(const struct matching *self, uint64_t o
  * an order that is not open here. */
 uint32_t matching_candidates(const struct matching *self, uint64_t order, int64_t now_ms,
                              struct matching_verdict *list, uint32_t max);
+
+/* An open order as a volunteer sees it in the hall. */
+struct matching_hall_order {
+  uint64_t order;
+  struct matching_verdict verdict; /* UNSPECIFIED: who asks has it, from start_ms to end_ms */
+  int64_t window_start_ms;
+  int64_t window_end_ms;
+  uint32_t free_slots;
+  uint32_t minutes;
+  enum pd_order_kind kind;
+  enum pd_urgency urgency;
+};
+
+/* What is open in the hall for this volunteer, in no order: every order that the hall offers, with
+ * what stands against it (as order_asked would be denied), at most max of them.  Returns how many;
+ * 0 if the person is no volunteer.  O(orders). */
+uint32_t matching_hall(const struct matching *self, const struct pd_id *person, int64_t now_ms,
+                       struct matching_hall_order *list, uint32_t max);
 
 /* How volunteers answered offers for one kind of order lately; older answers count less. */
 struct matching_answers {

@@ -24,6 +24,7 @@ const struct matching_policy matching_policy_default = {
     .rare_skill_m = 300,
     .rare_permille = 20,
     .fill_percent = 200,
+    .hall = 1,
 };
 
 const struct policy_row policy_rows[POLICY_ROWS] = {
@@ -67,6 +68,8 @@ const struct policy_row policy_rows[POLICY_ROWS] = {
     ROW("fill_percent", FILL_PERCENT, fill_percent, 0, 1000,
         "Acceptances that a wave is sized for, in percent of its free slots (200); 0: always "
         "offers_per_slot."),
+    ROW("hall", HALL, hall, 0, 1,
+        "1: open orders may be asked for in the hall (1); emergencies and sensitive orders never."),
 };
 
 uint32_t policy_get(const struct matching_policy *policy, const struct policy_row *row) {

@@ -126,6 +126,12 @@ static int64_t next_week_start(int64_t time_ms, int32_t zone_min) {
   return local_hour_floor(time_ms, zone_min) + left * PD_HOUR_MS;
 }
 
+/* Has somebody set this rule aside? */
+static bool is_waived(const struct rules *rules, enum pd_reason reason) {
+  pd_assert((unsigned)reason < 64);
+  return (rules->waived & RULES_BIT(reason)) != 0;
+}
+
 static bool is_on_call(const struct rules *rules, const struct volunteer *volunteer) {
   return rules->on_call && volunteer->emergency;
 }
@@ -136,7 +142,7 @@ enum pd_reason rules_find_time(const struct rules *rules, const struct volunteer
                                struct proposal *proposal) {
   const struct matching *self = rules->self;
   int64_t stop = last_start(rules);
-  bool always = is_on_call(rules, volunteer);
+  bool always = is_on_call(rules, volunteer) || is_waived(rules, PD_REASON_HOURS);
   if (!always && never_free(rules, volunteer)) return PD_REASON_HOURS;
   enum pd_reason reason = PD_REASON_HOURS;
   for (int64_t start = rules->first_ms; start <= stop;) {
@@ -146,7 +152,8 @@ enum pd_reason rules_find_time(const struct rules *rules, const struct volunteer
       until = booked_until(self, volunteer, time);
       if (until != 0 && reason == PD_REASON_HOURS) reason = PD_REASON_OVERLAP;
     }
-    if (until == 0 && week_is_full(self, volunteer, start)) {
+    bool full = !is_waived(rules, PD_REASON_CAPACITY) && week_is_full(self, volunteer, start);
+    if (until == 0 && full) {
       until = next_week_start(start, self->zone_min);
       reason = PD_REASON_CAPACITY;
     }
@@ -168,15 +175,18 @@ enum pd_reason rules_try(const struct rules *rules, uint32_t number, uint32_t di
   const struct volunteer *volunteer = &self->volunteers[number];
   if (volunteer->status != VOLUNTEER_ACTIVE) return PD_REASON_INACTIVE;
   if (number == rules->own && rules->policy->rule_own_order) return PD_REASON_OWN_ORDER;
-  if (was_asked(rules, number)) return PD_REASON_ALREADY_ASKED;
+  if (!is_waived(rules, PD_REASON_ALREADY_ASKED) && was_asked(rules, number))
+    return PD_REASON_ALREADY_ASKED;
   if ((order->skills & ~volunteer->skills) != 0) return PD_REASON_SKILL;
-  if (distance_m > volunteer->radius_m || distance_m > rules->policy->reach_m)
-    return PD_REASON_RADIUS;
+  bool far = distance_m > volunteer->radius_m || distance_m > rules->policy->reach_m;
+  if (far && !is_waived(rules, PD_REASON_RADIUS)) return PD_REASON_RADIUS;
   if (rules->adults_only && volunteer->age <= PD_AGE_BAND_14_17) return PD_REASON_AGE;
   if (order->sensitive && !volunteer->vetted && rules->policy->rule_not_vetted)
     return PD_REASON_NOT_VETTED;
   enum pd_reason reason = rules_find_time(rules, volunteer, proposal);
   if (reason != PD_REASON_UNSPECIFIED) return reason;
-  if (volunteer->open_offers >= self->limits.offers_each) return PD_REASON_TOO_MANY_OFFERS;
+  if (volunteer->open_offers >= self->limits.offers_each &&
+      !is_waived(rules, PD_REASON_TOO_MANY_OFFERS))
+    return PD_REASON_TOO_MANY_OFFERS;
   return PD_REASON_UNSPECIFIED;
 }

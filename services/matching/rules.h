@@ -10,6 +10,9 @@
 
 #include "services/matching/state.h"
 
+/* One bit of a set of reasons. */
+#define RULES_BIT(reason) (UINT64_C(1) << (unsigned)(reason))
+
 /* One order at one time, as the rules see it. */
 struct rules {
   const struct matching *self;
@@ -19,6 +22,7 @@ struct rules {
   int64_t first_ms; /* earliest start that may be proposed */
   int64_t last_ms;  /* latest start; before first_ms when there is no time left */
   uint64_t hours[3]; /* of the week that any of these starts could touch */
+  uint64_t waived;   /* RULES_BIT of the reasons that somebody has set aside; none at first */
   uint32_t own;     /* number of the requester as a volunteer, PD_NONE if none */
   uint32_t minutes; /* length of the service */
   bool adults_only;

@@ -69,7 +69,7 @@ uint32_t state_served_by(const struct matching *self, const struct pd_id *reside
 
 uint32_t state_wave_size(const struct matching *self, const struct order *order) {
   const struct matching_policy *policy = state_policy(self, order);
-  uint32_t slots = state_free_slots(order);
+  uint32_t slots = state_wanted_slots(order);
   unsigned kind = order->kind < MATCHING_KINDS ? order->kind : PD_ORDER_KIND_UNSPECIFIED;
   struct matching_answers answers = self->facts->answers[kind];
   uint64_t size = (uint64_t)slots * policy->offers_per_slot;
@@ -94,6 +94,12 @@ uint32_t state_free_slots(const struct order *order) {
   uint32_t filled = (uint32_t)__builtin_popcountll(order->filled);
   pd_assert(filled <= order->need);
   return order->need - filled;
+}
+
+uint32_t state_wanted_slots(const struct order *order) {
+  uint32_t slots = state_free_slots(order);
+  pd_assert(order->called <= order->open_offers);
+  return slots > order->called ? slots - order->called : 0;
 }
 
 int64_t state_latest_start(const struct order *order) {
@@ -329,6 +335,8 @@ void state_wave_opened(struct matching *self, const struct pd_wave_opened *said)
   if (entry == 0) return;
   self->orders[entry].wave = said->wave;
   self->orders[entry].wave_expires_ms = said->expires_at_ms;
+  self->orders[entry].wave_next_ms =
+      said->next_at_ms != 0 ? said->next_at_ms : said->expires_at_ms;
 }
 
 void state_policy_adopted(struct matching *self, const struct pd_policy_adopted *said) {
@@ -349,31 +357,45 @@ static int32_t offer_cost_m(const struct pd_offer_made *said) {
   return cost_m > INT32_MAX ? INT32_MAX : cost_m < -INT32_MAX ? -INT32_MAX : (int32_t)cost_m;
 }
 
+/* Remember that this volunteer was invited; who was before is remembered already, and waves ask
+ * nobody twice.  False: there is no room. */
+static bool note_asked(struct matching *self, struct order *order, uint32_t number,
+                       enum pd_offer_how how) {
+  pd_assert(!order->closed);
+  if (how != PD_OFFER_HOW_UNSPECIFIED && state_asked(self, order, number) != 0) return true;
+  if (pd_pool_free(&self->free_asked) == 0) return false;
+  uint32_t pair = pd_pool_take(&self->free_asked) + 1;
+  self->asked[pair] = (struct asked){.volunteer = number, .next = order->asked};
+  order->asked = pair;
+  return true;
+}
+
 void state_offer_made(struct matching *self, const struct pd_offer_made *said, int64_t time_ms) {
   struct pd_id person = PD_ID(said->volunteer);
   uint32_t number = state_volunteer(self, &person);
   uint32_t at = state_order(self, said->order);
   if (number == PD_NONE || at == 0 || state_offer(self, said->offer) != 0) return;
   if (self->orders[at].closed) return;
-  if (pd_pool_free(&self->free_offers) == 0 || pd_pool_free(&self->free_asked) == 0) return;
   struct order *order = &self->orders[at];
+  if (pd_pool_free(&self->free_offers) == 0 || !note_asked(self, order, number, said->how))
+    return;
   struct volunteer *volunteer = &self->volunteers[number];
   uint32_t entry = pd_pool_take(&self->free_offers) + 1;
   pd_assert(self->offers[entry].id == 0 && !order->closed);
   self->offers[entry] = (struct offer){.id = said->offer,
                                        .start_ms = said->start_ms,
                                        .end_ms = said->end_ms,
+                                       .expires_ms = said->expires_at_ms,
                                        .order = at,
                                        .volunteer = number,
-                                       .cost_m = offer_cost_m(said)};
+                                       .cost_m = offer_cost_m(said),
+                                       .how = (uint32_t)said->how};
   pd_map_put(&self->offer_by_id, said->offer, entry);
   chain_add(&order->offers, self->offer_of_order, entry);
   chain_add(&volunteer->offers, self->offer_of_volunteer, entry);
   order->open_offers++;
   volunteer->open_offers++;
-  uint32_t pair = pd_pool_take(&self->free_asked) + 1;
-  self->asked[pair] = (struct asked){.volunteer = number, .next = order->asked};
-  order->asked = pair;
+  if (said->how == PD_OFFER_HOW_COMMANDED) order->called++;
   note_load(self, volunteer, sane_time(time_ms));
   if (said->offer > self->facts->last_offer) self->facts->last_offer = said->offer;
 }
@@ -389,6 +411,7 @@ static void drop_offer(struct matching *self, uint64_t id) {
   chain_remove(&self->orders[at].offers, self->offer_of_order, entry);
   chain_remove(&volunteer->offers, self->offer_of_volunteer, entry);
   self->orders[at].open_offers--;
+  if (offer->how == PD_OFFER_HOW_COMMANDED) self->orders[at].called--;
   volunteer->open_offers--;
   pd_map_remove(&self->offer_by_id, id);
   *offer = (struct offer){0};
@@ -396,10 +419,11 @@ static void drop_offer(struct matching *self, uint64_t id) {
   free_when_over(self, at);
 }
 
-/* Somebody answered an offer, or let it expire. */
+/* Somebody answered an offer, or let it expire.  Who was named or asked for it says nothing of what
+ * a wave may expect. */
 static void note_answer(struct matching *self, uint64_t offer, bool accepted) {
   uint32_t entry = state_offer(self, offer);
-  if (entry == 0) return;
+  if (entry == 0 || self->offers[entry].how != PD_OFFER_HOW_UNSPECIFIED) return;
   const struct order *order = &self->orders[self->offers[entry].order];
   unsigned kind = order->kind < MATCHING_KINDS ? order->kind : PD_ORDER_KIND_UNSPECIFIED;
   struct matching_answers *answers = &self->facts->answers[kind];

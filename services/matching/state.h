@@ -53,6 +53,7 @@ struct order {
   int64_t window_start_ms;
   int64_t window_end_ms;
   int64_t wave_expires_ms;
+  int64_t wave_next_ms; /* not before then does the next wave open by scheduling's word */
   uint64_t filled; /* bit n - 1: slot n is booked */
   struct pd_square cell;
   uint32_t skills; /* bit of each skill; bit 0: one that this version does not know */
@@ -68,17 +69,19 @@ struct order {
   uint8_t sensitive;
   uint8_t stopped; /* no more waves: cancelled, served, or too late to begin */
   uint8_t closed;  /* intake is done with it; the entry waits for its last offer to end */
-  uint8_t zero[3];
+  uint8_t called;  /* open offers that a coordinator asked for */
+  uint8_t zero[2];
 };
 
 struct offer {
   uint64_t id;
   int64_t start_ms;
   int64_t end_ms;
+  int64_t expires_ms;
   uint32_t order;
   uint32_t volunteer;
   int32_t cost_m; /* in all, as it was said */
-  uint32_t zero;
+  uint32_t how; /* enum OfferHow */
 };
 
 struct asked {
@@ -171,6 +174,9 @@ uint32_t state_wave_size(const struct matching *self, const struct order *order)
 
 /* Slots that nobody holds. */
 uint32_t state_free_slots(const struct order *order);
+
+/* Slots that nobody holds and no coordinator has named anybody for. */
+uint32_t state_wanted_slots(const struct order *order);
 
 /* The latest time at which the service can begin and still end within the window. */
 int64_t state_latest_start(const struct order *order);

@@ -2,8 +2,8 @@
 
 #include "common/base/calendar.h"
 #include "services/matching/cost.h"
+#include "services/matching/direct.h"
 #include "services/matching/nearby.h"
-#include "services/matching/rules.h"
 
 #define REASONS (PD_REASON_FULL + 1)
 
@@ -190,7 +190,7 @@ static void count_everybody(struct matching *self, const struct rules *rules, st
 
 static void say_unmatched(struct pd_outbox *out, const struct order *order,
                           const struct wave *wave) {
-  pd_assert(order->offers == 0);
+  pd_assert(order->open_offers == order->called);
   struct tallies tallies;
   list_tallies(wave, &tallies);
   struct pd_order_unmatched said = PD_ORDER_UNMATCHED_INIT;
@@ -202,7 +202,7 @@ static void say_unmatched(struct pd_outbox *out, const struct order *order,
   pd_emit_order_unmatched(out, &said);
 }
 
-static int64_t wave_expiry(const struct matching *self, const struct order *order, int64_t now_ms) {
+int64_t waves_expiry(const struct matching *self, const struct order *order, int64_t now_ms) {
   int64_t expiry = now_ms + state_policy(self, order)->ttl_min[order->urgency] * PD_MINUTE_MS;
   int64_t latest = state_latest_start(order);
   pd_assert(expiry > now_ms && latest > now_ms);
@@ -211,14 +211,14 @@ static int64_t wave_expiry(const struct matching *self, const struct order *orde
 
 static void say_wave(const struct matching *self, struct pd_outbox *out, const struct order *order,
                      const struct wave *wave) {
-  pd_assert(wave->count > 0 && order->offers == 0);
+  pd_assert(wave->count > 0 && order->open_offers == order->called);
   struct tallies tallies;
   list_tallies(wave, &tallies);
   struct pd_wave_opened said = PD_WAVE_OPENED_INIT;
   said.order = order->id;
   said.wave = order->wave + 1;
   said.offers = wave->count;
-  said.expires_at_ms = wave_expiry(self, order, out->input->now_ms);
+  said.expires_at_ms = waves_expiry(self, order, out->input->now_ms);
   said.considered = wave->considered;
   said.n_excluded = tallies.count;
   said.excluded = tallies.list;
@@ -243,13 +243,13 @@ static void say_offers(const struct matching *self, struct pd_outbox *out,
     said.rare_m = (int32_t)invited->cost.rare_m;
     pd_emit_offer_made(out, &said);
   }
-  pd_assert(order->open_offers == wave->count);
+  pd_assert(order->open_offers == wave->count + order->called);
 }
 
 void waves_open(struct matching *self, struct pd_outbox *out, uint32_t entry) {
   const struct order *order = &self->orders[entry];
-  if (order->id == 0 || order->stopped || order->offers != 0 || state_free_slots(order) == 0)
-    return;
+  if (order->id == 0 || order->stopped || order->open_offers > order->called) return;
+  if (state_wanted_slots(order) == 0) return;
   struct wave wave;
   uint32_t wanted;
   wave.count = 0;
@@ -293,16 +293,27 @@ static void close_offers(const struct matching *self, struct pd_outbox *out, uin
     close_offer(self, out, self->orders[entry].offers, reason);
 }
 
+/* End the order's offers whose time is over. */
+static void close_expired(const struct matching *self, struct pd_outbox *out, uint32_t entry,
+                          int64_t due_ms) {
+  const struct order *order = &self->orders[entry];
+  pd_assert(order->id != 0);
+  for (uint32_t at = order->offers, next; at != 0; at = next) {
+    next = chain_next(order->offers, self->offer_of_order, at);
+    if (self->offers[at].expires_ms <= due_ms) close_offer(self, out, at, PD_REASON_SILENT);
+  }
+}
+
 void waves_due(struct matching *self, struct pd_outbox *out, const struct pd_wave_due *due,
                int64_t due_ms) {
   uint32_t entry = state_order(self, due->order);
   if (entry == 0 || self->orders[entry].closed) return;
   const struct order *order = &self->orders[entry];
   bool retry = due->wave == order->wave + 1;
-  bool ended = due->wave == order->wave && due_ms >= order->wave_expires_ms;
-  if (!retry && !ended) return;
-  if (ended) close_offers(self, out, entry, PD_REASON_SILENT);
-  waves_open(self, out, entry);
+  bool latest = due->wave == order->wave;
+  if (!retry && !latest) return;
+  close_expired(self, out, entry, due_ms);
+  if (retry || due_ms >= order->wave_next_ms) waves_open(self, out, entry);
 }
 
 /* The time to be booked: as offered; or, when that has begun already, the next that suits. */
@@ -311,12 +322,17 @@ static enum pd_reason booking_time(const struct matching *self, const struct off
   const struct volunteer *volunteer = &self->volunteers[offer->volunteer];
   const struct order *order = &self->orders[offer->order];
   *time = (struct proposal){offer->start_ms, offer->end_ms};
-  if (offer->start_ms >= now_ms) return rules_check_time(self, volunteer, *time);
+  uint64_t waived = offer->how == PD_OFFER_HOW_COMMANDED ? DIRECT_OVERRULES : 0;
+  if (offer->start_ms >= now_ms) {
+    enum pd_reason reason = rules_check_time(self, volunteer, *time);
+    return (waived & RULES_BIT(reason)) != 0 ? PD_REASON_UNSPECIFIED : reason;
+  }
   int64_t lead_ms = state_policy(self, order)->lead_min * PD_MINUTE_MS;
   int64_t latest_ms = state_latest_start(order);
   /* Whoever accepts in time may begin at the latest start, even if it is nearer than the lead. */
   bool near = now_ms <= latest_ms && now_ms + lead_ms > latest_ms;
   struct rules rules = rules_begin(self, order, near ? latest_ms - lead_ms : now_ms, false);
+  rules.waived = waived;
   return rules_find_time(&rules, volunteer, time);
 }
 
@@ -340,8 +356,8 @@ static void say_staffed(struct matching *self, struct pd_outbox *out, uint32_t e
   pd_emit_order_staffed(out, &staffed);
 }
 
-static void fill_slot(struct matching *self, struct pd_outbox *out, uint32_t offer,
-                      struct proposal time) {
+void waves_fill(struct matching *self, struct pd_outbox *out, uint32_t offer,
+                struct proposal time) {
   uint32_t entry = self->offers[offer].order;
   const struct order *order = &self->orders[entry];
   struct pd_slot_filled said = PD_SLOT_FILLED_INIT;
@@ -369,7 +385,7 @@ void waves_answered(struct matching *self, struct pd_outbox *out,
   enum pd_reason reason = PD_REASON_DECLINED;
   if (answer->accept) reason = may_book(self, offer, out->input->now_ms, &time);
   if (reason == PD_REASON_UNSPECIFIED)
-    fill_slot(self, out, at, time);
+    waves_fill(self, out, at, time);
   else
     close_offer(self, out, at, reason);
   waves_open(self, out, entry);

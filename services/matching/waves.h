@@ -1,15 +1,17 @@
 /* waves - what the matcher decides: waves of offers, bookings, and what follows when one ends.
  *
  * Each function answers one thing that happened, through the outbox.  A wave goes out when an order
- * has a free slot, no open offer, and has not been stopped; a slot goes to the first who accepts.
+ * has a free slot, no open offer of a wave, and has not been stopped; a slot goes to the first who
+ * accepts.  Whom a coordinator has named counts for one slot as long as that offer is open.
  */
 #ifndef MATCHING_WAVES_H
 #define MATCHING_WAVES_H
 
+#include "services/matching/rules.h"
 #include "services/matching/state.h"
 
 /* Invite for an order entry now: wave_opened and its offers, or order_unmatched.  Says nothing
- * while offers are open, no slot is free, or the order is stopped. */
+ * while offers of a wave are open, no slot is free, or the order is stopped. */
 void waves_open(struct matching *self, struct pd_outbox *out, uint32_t entry);
 
 /* The time of a wave is over (of an open one: its offers end SILENT), or an unmatched order is
@@ -36,6 +38,15 @@ void waves_started(struct matching *self, struct pd_outbox *out,
  * services that have not begun. */
 void waves_inactive(struct matching *self, struct pd_outbox *out, struct pd_id person,
                     bool bookings);
+
+/* An open offer is accepted: its volunteer is booked for this time; with the last slot the others'
+ * offers end, and the order is staffed. */
+void waves_fill(struct matching *self, struct pd_outbox *out, uint32_t offer,
+                struct proposal time);
+
+/* When an offer for this order that is made now ends: after the policy's time, but not later than
+ * the latest start. */
+int64_t waves_expiry(const struct matching *self, const struct order *order, int64_t now_ms);
 
 /* An order was stopped or closed: its open offers end ORDER_ENDED. */
 void waves_stopped(struct matching *self, struct pd_outbox *out, uint64_t order);

@@ -77,7 +77,9 @@ static const enum voice voices[] = {
     [PD_TEMPLATE_BOOKED] = VOICE_LIVE,          [PD_TEMPLATE_HELP_FOUND] = VOICE_ANY,
     [PD_TEMPLATE_HELPER_LOST] = VOICE_LIVE,     [PD_TEMPLATE_START_REMINDER] = VOICE_ANY,
     [PD_TEMPLATE_FINISH_REMINDER] = VOICE_LIVE, [PD_TEMPLATE_ESCALATED] = VOICE_LIVE,
-    [PD_TEMPLATE_CANCELLED] = VOICE_LIVE,       [PD_TEMPLATE_HELD] = VOICE_DAY};
+    [PD_TEMPLATE_CANCELLED] = VOICE_LIVE,       [PD_TEMPLATE_HELD] = VOICE_DAY,
+    [PD_TEMPLATE_STOOD_DOWN] = VOICE_ANY,       [PD_TEMPLATE_OFFER_COMMANDED] = VOICE_LIVE,
+    [PD_TEMPLATE_ASK_DENIED] = VOICE_ANY,       [PD_TEMPLATE_COVERAGE] = VOICE_DAY};
 
 static enum pending_lane lane_of(const struct notification_message *message) {
   bool urgent = message->urgency == PD_URGENCY_URGENT || message->urgency == PD_URGENCY_EMERGENCY;
@@ -319,8 +321,11 @@ static void on_person_erased(struct notification *self, const struct pd_event *e
 static void on_offer_made(struct notification *self, const struct pd_event *event) {
   pd_assert(event->body_case == PD_EVENT_OFFER_MADE);
   const struct pd_offer_made *made = event->offer_made;
+  if (made->how == PD_OFFER_HOW_ASKED) return; /* who asked has it: BOOKED follows */
+  bool commanded = made->how == PD_OFFER_HOW_COMMANDED;
+  enum pd_template template = commanded ? PD_TEMPLATE_OFFER_COMMANDED : PD_TEMPLATE_OFFER;
   struct notification_message message =
-      draft(self, event, 0, PD_TEMPLATE_OFFER, order_find(self, made->order));
+      draft(self, event, 0, template, order_find(self, made->order));
   message.person = PD_ID(made->volunteer);
   message.order = made->order;
   message.subject = made->offer;
@@ -361,6 +366,19 @@ static void on_offer_closed(struct notification *self, const struct pd_event *ev
   const struct pd_offer_closed *closed = event->offer_closed;
   if (overtake_offer(self, closed->offer) || !is_told(closed->reason)) return;
   tell_withdrawn(self, event, closed->order, closed->offer, PD_ID(closed->volunteer));
+}
+
+/* Who asked in the hall hears why it is not to be had; a coordinator reads it where it was said. */
+static void on_offer_denied(struct notification *self, const struct pd_event *event) {
+  pd_assert(event->body_case == PD_EVENT_OFFER_DENIED);
+  const struct pd_offer_denied *denied = event->offer_denied;
+  if (denied->how != PD_OFFER_HOW_ASKED) return;
+  struct notification_message message =
+      draft(self, event, 0, PD_TEMPLATE_ASK_DENIED, order_find(self, denied->order));
+  message.person = PD_ID(denied->volunteer);
+  message.order = denied->order;
+  message.reason = denied->reason;
+  say(self, &message, 0);
 }
 
 static void on_slot_filled(struct notification *self, const struct pd_event *event) {
@@ -544,6 +562,7 @@ static void notification_apply(void *state, const struct pd_event *event) {
     case PD_EVENT_PERSON_ERASED: on_person_erased(self, event); break;
     case PD_EVENT_OFFER_MADE: on_offer_made(self, event); break;
     case PD_EVENT_OFFER_CLOSED: on_offer_closed(self, event); break;
+    case PD_EVENT_OFFER_DENIED: on_offer_denied(self, event); break;
     case PD_EVENT_SLOT_FILLED: on_slot_filled(self, event); break;
     case PD_EVENT_SLOT_REOPENED: on_slot_reopened(self, event); break;
     case PD_EVENT_ORDER_STAFFED: on_order_staffed(self, event); break;
@@ -579,6 +598,8 @@ static void notification_apply(void *state, const struct pd_event *event) {
     case PD_EVENT_HOLD_DECIDED:
     case PD_EVENT_POLICY_ADOPTED: case PD_EVENT_EXTERNAL_NOTED:
     case PD_EVENT_CREDENTIAL_RECORDED: case PD_EVENT_PAIR_BLOCKED: /* nobody is told */
+    case PD_EVENT_OFFER_COMMANDED: case PD_EVENT_ORDER_ASKED: case PD_EVENT_DAY_BEGAN:
+    case PD_EVENT_COVERAGE_NOTED:
     case PD_EVENT_WAVE_OPENED:
     case PD_EVENT_ORDER_UNMATCHED:
     case PD_EVENT_WAVE_DUE:
@@ -742,7 +763,8 @@ static const uint8_t passed_over[] = {
     PD_EVENT_VOLUNTEER_EXITED, PD_EVENT_RESIDENT_REGISTERED, PD_EVENT_ORDER_CANCELLED,
     PD_EVENT_OFFER_ANSWERED, PD_EVENT_VOLUNTEER_WITHDREW, PD_EVENT_ORDER_RATED,
     PD_EVENT_HOLD_DECIDED, PD_EVENT_EXTERNAL_NOTED, PD_EVENT_POLICY_ADOPTED, PD_EVENT_WAVE_OPENED,
-    PD_EVENT_ORDER_UNMATCHED, PD_EVENT_WAVE_DUE, PD_EVENT_ORDER_EXPIRED, PD_EVENT_NO_SHOW_NOTED, 0};
+    PD_EVENT_ORDER_UNMATCHED, PD_EVENT_WAVE_DUE, PD_EVENT_ORDER_EXPIRED, PD_EVENT_NO_SHOW_NOTED,
+    PD_EVENT_OFFER_COMMANDED, PD_EVENT_ORDER_ASKED, PD_EVENT_DAY_BEGAN, 0};
 
 const struct pd_core notification_core = {
     .name = "notification",

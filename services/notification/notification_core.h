@@ -10,9 +10,11 @@
  *
  *     fact                               who hears which template (part)
  *     order_placed                       requester ORDER_RECEIVED
- *     offer_made                         volunteer OFFER
+ *     offer_made                         volunteer OFFER, or OFFER_COMMANDED; who asked in the hall
+ *                                        is BOOKED at once
  *     offer_closed FILLED, ORDER_ENDED,
  *       OVERLAP, CAPACITY, HOURS, FULL   volunteer OFFER_WITHDRAWN, if the OFFER went out
+ *     offer_denied (asked in the hall)   volunteer ASK_DENIED
  *     slot_filled                        volunteer BOOKED (0), requester HELP_FOUND (1)
  *     slot_reopened                      requester HELPER_LOST, if the HELP_FOUND went out
  *     reminder_due                       START_, FINISH_ or CONFIRM_REMINDER
@@ -82,6 +84,10 @@ struct notification_message {
   enum pd_urgency urgency; /* 0: not known */
   uint32_t distance_m;
   uint32_t star;
+  enum pd_reason reason; /* of ASK_DENIED */
+  uint32_t cells;        /* COVERAGE: places with nobody near */
+  uint32_t asked;        /* orders from there */
+  uint32_t starved;      /* volunteers who wait */
 };
 
 /* How far a reader has come.  All zero: at the beginning. */

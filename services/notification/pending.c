@@ -82,7 +82,7 @@ static void order_unlink(struct pending_table *table, uint32_t at) {
 /* The offer's own message, so that the end of the offer finds it. */
 static void offer_unlink(struct pending_table *table, uint32_t at) {
   const struct notification_message *message = &table->entries[at].message;
-  if (message->template != PD_TEMPLATE_OFFER) return;
+  if (!pending_is_offer(message->template)) return;
   if (pd_map_get(&table->offers, message->subject) == at)
     pd_map_remove(&table->offers, message->subject);
 }
@@ -103,7 +103,7 @@ void pending_add(struct pending_table *table, const struct notification_message 
   lane_append(table, at, lane);
   order_link(table, at, order);
   pd_map_put(&table->ids, entry_key(entry), at);
-  if (message->template == PD_TEMPLATE_OFFER) pd_map_put(&table->offers, message->subject, at);
+  if (pending_is_offer(message->template)) pd_map_put(&table->offers, message->subject, at);
 }
 
 void pending_remove(struct pending_table *table, uint32_t at) {

@@ -31,6 +31,11 @@ struct pending {
   enum pending_lane lane;
 };
 
+/* Does this template invite somebody?  Then the end of the offer overtakes the message. */
+static inline bool pending_is_offer(enum pd_template template) {
+  return template == PD_TEMPLATE_OFFER || template == PD_TEMPLATE_OFFER_COMMANDED;
+}
+
 struct pending_list {
   uint32_t head;
   uint32_t tail;

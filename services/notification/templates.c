@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define TEMPLATE_COUNT (PD_TEMPLATE_HELD + 1)
+#define TEMPLATE_COUNT (PD_TEMPLATE_COVERAGE + 1)
 
 struct template {
   const char *name;
@@ -72,6 +72,26 @@ static const struct template templates[TEMPLATE_COUNT] = {
         {"held", "单号 {order} 的 {minutes} 分钟、{points} 分需要另一人核实，最迟{until}。",
          "{minutes} minutes and {points} points for no. {order} wait for a second person to check "
          "them, until {until} at the latest."},
+    [PD_TEMPLATE_STOOD_DOWN] =
+        {"stood_down",
+         "应急任务单号 {order} 人员已到齐，请解除待命，不用前往。感谢您的及时响应！",
+         "Stand down: emergency no. {order} has all the helpers it needs, please do not set out. "
+         "Thank you for being ready at once."},
+    [PD_TEMPLATE_OFFER_COMMANDED] =
+        {"offer_commanded",
+         "调度员特意请您帮忙：{kind}，单号 {order}，{span}，距您约{distance}。请在{until}前答复；"
+         "不方便可以拒绝，没有任何影响。",
+         "A coordinator asks for you: {kind}, no. {order}, {span}, about {distance} from you. "
+         "Please answer by {until}; you may decline, and it costs you nothing."},
+    [PD_TEMPLATE_ASK_DENIED] =
+        {"ask_denied", "您申请的单号 {order} 没有接成：{why}。欢迎在接单大厅另选一单。",
+         "You asked for no. {order}, and it is not to be had: {why}. Others are in the hall."},
+    [PD_TEMPLATE_COVERAGE] =
+        {"coverage",
+         "昨日小结：近期有 {asked} 单来自 {cells} 处附近没有志愿者的地方；{starved} "
+         "名志愿者久未受邀。请安排招募或联系。",
+         "Daily note: {asked} recent requests came from {cells} places with no volunteer near; "
+         "{starved} volunteers have not been invited for long. Please recruit, or get in touch."},
 };
 
 /* Where it is not the volunteer. */
@@ -83,6 +103,7 @@ static const char *const hearers[TEMPLATE_COUNT] = {
     [PD_TEMPLATE_CONFIRM_REMINDER] = "resident",
     [PD_TEMPLATE_UNFILLED] = "resident",
     [PD_TEMPLATE_ESCALATED] = "site",
+    [PD_TEMPLATE_COVERAGE] = "site",
 };
 
 static const struct template kinds[] = {
@@ -94,6 +115,29 @@ static const struct template kinds[] = {
     [PD_ORDER_KIND_VISIT] = {"", "一对一", "visit"},
     [PD_ORDER_KIND_MENU] = {"", "点单服务", "service from the menu"},
     [PD_ORDER_KIND_EMERGENCY] = {"", "应急服务", "emergency"},
+};
+
+/* Why what was asked for in the hall is not to be had. */
+static const struct template whys[] = {
+    [PD_REASON_UNSPECIFIED] = {"", "不符合该单的条件", "a rule stands against it"},
+    [PD_REASON_INACTIVE] = {"", "您目前处于暂停状态", "you are paused"},
+    [PD_REASON_OWN_ORDER] = {"", "这是您自己点的单", "you placed it yourself"},
+    [PD_REASON_ALREADY_ASKED] = {"", "您已收到该单的邀请，请直接答复",
+                                 "you are invited to it already: answer that"},
+    [PD_REASON_SKILL] = {"", "需要您尚未登记的技能", "it needs a skill that you have not named"},
+    [PD_REASON_RADIUS] = {"", "超出您登记的服务半径", "it is farther away than you travel"},
+    [PD_REASON_AGE] = {"", "该任务不接受未成年人", "it is not for minors"},
+    [PD_REASON_NOT_VETTED] = {"", "该单需要经过审核的志愿者", "it needs a vetted volunteer"},
+    [PD_REASON_HOURS] = {"", "不在您登记的时间内", "it is not within your hours"},
+    [PD_REASON_OVERLAP] = {"", "与您已接的单时间冲突", "you are booked elsewhere at that time"},
+    [PD_REASON_CAPACITY] = {"", "已达到您每周的服务上限", "you have reached your week's limit"},
+    [PD_REASON_TOO_MANY_OFFERS] = {"", "您还有较多邀请未答复",
+                                   "many invitations wait for your answer"},
+    [PD_REASON_FILLED] = {"", "名额刚刚已满", "others were faster"},
+    [PD_REASON_ORDER_ENDED] = {"", "该单已结束", "it has ended"},
+    [PD_REASON_FULL] = {"", "系统繁忙，请稍后再试", "the district is full; try again later"},
+    [PD_REASON_HALL_CLOSED] = {"", "该类订单不在大厅开放", "this kind is not in the hall"},
+    [PD_REASON_TOO_LATE] = {"", "已来不及前往", "it is too late to get there"},
 };
 
 static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
@@ -200,6 +244,16 @@ static void put_need(struct writer *to) { put_padded(to, to->message->need, 1); 
 static void put_minutes(struct writer *to) { put_number(to, to->message->minutes); }
 static void put_points(struct writer *to) { put_number(to, to->message->points); }
 static void put_hours(struct writer *to) { put_number(to, to->message->minutes / 60); }
+static void put_cells(struct writer *to) { put_padded(to, to->message->cells, 1); }
+static void put_asked(struct writer *to) { put_padded(to, to->message->asked, 1); }
+static void put_starved(struct writer *to) { put_padded(to, to->message->starved, 1); }
+
+static void put_why(struct writer *to) {
+  unsigned reason = (unsigned)to->message->reason;
+  bool known = reason < sizeof whys / sizeof whys[0] && whys[reason].zh != NULL;
+  if (!known) reason = PD_REASON_UNSPECIFIED;
+  put(to, to->language == ZH ? whys[reason].zh : whys[reason].en);
+}
 
 static void put_star(struct writer *to) {
   static const char *const zh[] = {"零", "一", "二", "三", "四", "五"};
@@ -217,7 +271,8 @@ static const struct {
     {"{order}", put_order},     {"{kind}", put_kind},     {"{span}", put_span},
     {"{until}", put_until},     {"{need}", put_need},     {"{distance}", put_distance},
     {"{minutes}", put_minutes}, {"{points}", put_points}, {"{hours}", put_hours},
-    {"{star}", put_star},
+    {"{star}", put_star},       {"{why}", put_why},       {"{cells}", put_cells},
+    {"{asked}", put_asked},     {"{starved}", put_starved},
 };
 
 /* Fill in the word that stands here; its length. */
@@ -247,8 +302,8 @@ static void write_text(struct writer *to, const char *pattern) {
 
 static const struct template *row_of(enum pd_template template) {
   unsigned number = (unsigned)template;
-  if (number >= TEMPLATE_COUNT) number = PD_TEMPLATE_UNSPECIFIED;
-  pd_assert(templates[number].name != NULL);
+  bool known = number < TEMPLATE_COUNT && templates[number].name != NULL;
+  if (!known) number = PD_TEMPLATE_UNSPECIFIED;
   return &templates[number];
 }
 

@@ -25,6 +25,11 @@ static const struct label kinds[PD_EVENT_KINDS] = {
     [PD_EVENT_ORDER_RATED] = {"评单", "order rated"},
     [PD_EVENT_ORDER_CLOSED] = {"结单", "order closed"},
     [PD_EVENT_HOLD_DECIDED] = {"复核", "hold decided"},
+    [PD_EVENT_OFFER_COMMANDED] = {"指名派单", "a coordinator asked for somebody"},
+    [PD_EVENT_ORDER_ASKED] = {"抢单", "asked for in the hall"},
+    [PD_EVENT_OFFER_DENIED] = {"未能派单", "offer denied"},
+    [PD_EVENT_COVERAGE_NOTED] = {"覆盖情况", "coverage noted"},
+    [PD_EVENT_DAY_BEGAN] = {"新的一天", "a day began"},
     [PD_EVENT_EXTERNAL_NOTED] = {"外部消息", "an outside service said something"},
     [PD_EVENT_POLICY_ADOPTED] = {"启用规则", "rules adopted"},
     [PD_EVENT_WAVE_OPENED] = {"派单批次", "wave opened"},
@@ -80,6 +85,8 @@ static const struct label reasons[] = {
     [PD_REASON_INSURANCE] = {"有人身危险，届时无保险", "dangerous, and no insurance at that time"},
     [PD_REASON_REST] = {"两次服务间隔不足", "too little rest between two services"},
     [PD_REASON_DAY_FULL] = {"当天服务时长已满", "has the hours of that day"},
+    [PD_REASON_HALL_CLOSED] = {"此类订单不在大厅开放", "is not offered in the hall"},
+    [PD_REASON_TOO_LATE] = {"已来不及前往", "nobody can be there in time"},
 };
 
 struct label label_kind(const struct pd_event *event) {

@@ -5,83 +5,27 @@
  * over the same facts, with the policy that the log had adopted by then.
  */
 #include "common/base/calendar.h"
-#include "services/matching/matching_core.h"
-#include "services/paidan/cursor.h"
 #include "services/paidan/labels.h"
 #include "services/paidan/proto_json.h"
+#include "services/paidan/recall.h"
 #include "services/paidan/tool.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-
-#define STATE_SIZE   ((size_t)4 << 30) /* of address space; only touched pages count */
-#define EVENT_MEMORY (512u << 10)
-
-struct input { /* a log that matching consumes */
-  struct cursor cursor;
-  uint64_t seq; /* applied */
-};
 
 struct why {
   struct tool *tool;
-  struct pd_store_now *store;
   uint64_t order;
   bool one; /* about one volunteer */
-  bool placed;
-  bool zero[6];
+  bool zero[7];
   struct pd_id person;
   uint64_t limit;
-  struct matching *core;
-  void *memory;
-  struct input inputs[PD_LOGS];
+  struct recall recall;
   struct matching_verdict *list;
   json_t *waves;
   json_t *wave; /* the one whose offers follow; borrowed */
 };
-
-/* ---- replay ---- */
-
-static bool is_input(unsigned log) { return (matching_core.inputs & PD_LOG_BIT(log)) != 0; }
-
-static enum pd_err build(struct why *why) {
-  struct pd_arena arena;
-  struct pd_shard shard = {.code = why->tool->shard, .zone_min = why->tool->zone_min};
-  why->memory = mmap(NULL, STATE_SIZE, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (why->memory == MAP_FAILED) return PD_EIO;
-  pd_arena_init(&arena, why->memory, STATE_SIZE);
-  why->core = matching_core.init(&arena, &pd_limits_district, &shard, NULL);
-  for (unsigned log = 1; log < PD_LOGS; log++) {
-    if (is_input(log)) cursor_open(&why->inputs[log].cursor, why->store, (enum pd_log)log, 1);
-  }
-  return PD_OK;
-}
-
-static const struct pd_event *unpack(const struct pd_entry_item *item) {
-  static uint8_t memory[EVENT_MEMORY];
-  struct pd_arena arena;
-  pd_arena_init(&arena, memory, sizeof memory);
-  return pd_event_unpack(&arena, item->event, item->size);
-}
-
-/* Apply an input log up to a seq, as a mark says that matching had. */
-static enum pd_err consume(struct why *why, unsigned log, uint64_t upto) {
-  if (log >= PD_LOGS || !is_input(log)) return PD_EFORMAT;
-  struct input *input = &why->inputs[log];
-  while (input->seq < upto) {
-    struct pd_entry_item item;
-    enum pd_err err = cursor_item(&input->cursor, &item);
-    if (err != PD_OK) return err;
-    if (item.log != PD_LOG_UNSPECIFIED) continue;
-    const struct pd_event *event = unpack(&item);
-    if (event == NULL) return PD_EFORMAT;
-    input->seq = event->seq;
-    matching_core.apply(why->core, event);
-  }
-  return PD_OK;
-}
 
 /* ---- what is told ---- */
 
@@ -118,13 +62,13 @@ static json_t *ask(struct why *why, int64_t now_ms) {
   json_t *list = json_array();
   if (why->one) {
     struct matching_verdict verdict;
-    if (matching_explain(why->core, why->order, &why->person, now_ms, &verdict) == PD_OK) {
+    if (matching_explain(why->recall.core, why->order, &why->person, now_ms, &verdict) == PD_OK) {
       json_array_append_new(list, verdict_json(why, &verdict));
     }
     return list;
   }
   uint32_t count =
-      matching_candidates(why->core, why->order, now_ms, why->list, (uint32_t)why->limit);
+      matching_candidates(why->recall.core, why->order, now_ms, why->list, (uint32_t)why->limit);
   for (uint32_t i = 0; i < count; i++)
     json_array_append_new(list, verdict_json(why, &why->list[i]));
   return list;
@@ -150,8 +94,9 @@ static void note_offer(struct why *why, const struct pd_offer_made *body) {
                                   (json_int_t)body->offer, "distance_m", (int)body->distance_m));
 }
 
-/* An event of matching's own log, before it is applied. */
-static void look(struct why *why, const struct pd_event *event) {
+/* An event before it is applied. */
+static void look(void *context, const struct pd_event *event) {
+  struct why *why = context;
   if (event->body_case == PD_EVENT_WAVE_OPENED && event->wave_opened->order == why->order) {
     const struct pd_wave_opened *body = event->wave_opened;
     begin_wave(why, event, body->wave, body->considered,
@@ -164,32 +109,6 @@ static void look(struct why *why, const struct pd_event *event) {
   }
   bool offer = event->body_case == PD_EVENT_OFFER_MADE && event->offer_made->order == why->order;
   if (offer && why->wave != NULL) note_offer(why, event->offer_made);
-}
-
-static enum pd_err replay(struct why *why) {
-  struct cursor cursor;
-  struct pd_entry_item item;
-  cursor_open(&cursor, why->store, PD_LOG_MATCHING, 1);
-  enum pd_err err;
-  while ((err = cursor_item(&cursor, &item)) == PD_OK) {
-    if (item.log != PD_LOG_UNSPECIFIED) {
-      err = consume(why, (unsigned)item.log, item.upto);
-      if (err != PD_OK) break;
-      continue;
-    }
-    const struct pd_event *event = unpack(&item);
-    if (event == NULL) {
-      err = PD_EFORMAT;
-      break;
-    }
-    look(why, event);
-    matching_core.apply(why->core, event);
-  }
-  cursor_close(&cursor);
-  for (unsigned log = 1; log < PD_LOGS; log++) {
-    if (is_input(log)) cursor_close(&why->inputs[log].cursor);
-  }
-  return err == PD_ENOENT ? PD_OK : err;
 }
 
 /* ---- text ---- */
@@ -301,15 +220,8 @@ static void say_waves(const struct why *why) {
 
 static int run_why(struct why *why) {
   struct tool *tool = why->tool;
-  int code = tool_store(tool, &why->store);
+  int code = recall_run(&why->recall, tool, look, why);
   if (code != 0) return code;
-  enum pd_err err = build(why);
-  if (err == PD_OK) err = replay(why);
-  if (err != PD_OK) {
-    return out_fail(&tool->out, err == PD_EDOWN ? PD_EXIT_DOWN : PD_EXIT_FAULT,
-                    "matching's log cannot be replayed", pd_err_text(err),
-                    "`paidan verify` says where it is damaged");
-  }
   if (json_array_size(why->waves) == 0) {
     return out_fail(&tool->out, PD_EXIT_FAULT, "matching has not looked at this order",
                     tool->args.words[0], "paidan order list");
@@ -338,8 +250,7 @@ static int cmd_why(struct tool *tool) {
   }
   free(why.list);
   json_decref(why.waves);
-  if (why.memory != NULL && why.memory != MAP_FAILED) munmap(why.memory, STATE_SIZE);
-  pd_store_now_close(why.store);
+  recall_close(&why.recall);
   return code;
 }
 

@@ -47,6 +47,7 @@ static void while_searching(const struct scheduling_policy *policy,
   if (job->center != 0)
     sooner(due, job->said, part_of_way(job, latest_ms, policy->center_percent), SCHEDULING_CENTER);
   sooner(due, 0, wave_when(policy, job, latest_ms), SCHEDULING_WAVE);
+  if (job->calls_end_ms != 0) sooner(due, 0, job->calls_end_ms, SCHEDULING_WAVE);
 }
 
 static void after_service(const struct scheduling_policy *policy, const struct scheduling_job *job,

@@ -44,6 +44,7 @@ struct scheduling_job {
   int64_t length_ms;      /* expected, of the service */
   int64_t touched_ms;     /* when the search for helpers last moved */
   int64_t wave_ends_ms;   /* of the open wave */
+  int64_t calls_end_ms;   /* the last of the offers that may outlive their wave; 0: none */
   int64_t served_ms;
   int64_t confirmed_ms;   /* when the last finished service was confirmed */
   uint32_t wave;          /* the latest that matching spoke of */

@@ -211,6 +211,16 @@ static void on_wave_opened(struct scheduling *self, const struct pd_wave_opened 
   set_job_timer(self, job);
 }
 
+/* An offer that a coordinator asked for has a time of its own. */
+static void on_offer_made(struct scheduling *self, const struct pd_offer_made *body) {
+  struct scheduling_job *job = scheduling_job_find(&self->jobs, body->order);
+  if (job == NULL || job->served || body->how != PD_OFFER_HOW_COMMANDED) return;
+  int64_t ends_ms = bounded_ms(body->expires_at_ms);
+  if (ends_ms > job->calls_end_ms) job->calls_end_ms = ends_ms;
+  pd_assert(job->calls_end_ms <= TIME_MAX);
+  set_job_timer(self, job);
+}
+
 static void on_order_unmatched(struct scheduling *self, const struct pd_order_unmatched *body,
                                int64_t now_ms) {
   struct scheduling_job *job = scheduling_job_find(&self->jobs, body->order);
@@ -258,6 +268,7 @@ static void on_order_staffed(struct scheduling *self, const struct pd_order_staf
   if (job == NULL) return;
   job->staffed = true;
   job->wave_open = false;
+  job->calls_end_ms = 0; /* every offer has ended */
   set_job_timer(self, job);
 }
 
@@ -285,8 +296,12 @@ static void said_of_booking(struct scheduling *self, uint64_t order, uint32_t sl
 static void on_wave_due(struct scheduling *self, const struct pd_wave_due *body, int64_t now_ms) {
   struct scheduling_job *job = scheduling_job_find(&self->jobs, body->order);
   if (job == NULL) return;
-  job->wave_open = false;
-  job->touched_ms = now_ms;
+  if (now_ms >= job->calls_end_ms) job->calls_end_ms = 0;
+  bool early = job->wave_open && now_ms < job->wave_ends_ms; /* it was about such an offer alone */
+  if (!early) {
+    job->wave_open = false;
+    job->touched_ms = now_ms;
+  }
   set_job_timer(self, job);
 }
 
@@ -331,6 +346,7 @@ static void fold(struct scheduling *self, const struct pd_event *event) {
     on_service_confirmed(self, event->service_confirmed, now_ms);
     return;
   case PD_EVENT_WAVE_OPENED: on_wave_opened(self, event->wave_opened, now_ms); return;
+  case PD_EVENT_OFFER_MADE: on_offer_made(self, event->offer_made); return;
   case PD_EVENT_ORDER_UNMATCHED: on_order_unmatched(self, event->order_unmatched, now_ms); return;
   case PD_EVENT_SLOT_FILLED: on_slot_filled(self, event->slot_filled, now_ms); return;
   case PD_EVENT_SLOT_REOPENED: on_slot_reopened(self, event->slot_reopened, now_ms); return;
@@ -351,9 +367,11 @@ static void fold(struct scheduling *self, const struct pd_event *event) {
   case PD_EVENT_VOLUNTEER_PAUSED: case PD_EVENT_VOLUNTEER_RESUMED: case PD_EVENT_VOLUNTEER_EXITED:
   case PD_EVENT_RESIDENT_REGISTERED: case PD_EVENT_PERSON_ERASED: case PD_EVENT_ORDER_CANCELLED:
   case PD_EVENT_OFFER_ANSWERED: case PD_EVENT_VOLUNTEER_WITHDREW: case PD_EVENT_ORDER_RATED:
-  case PD_EVENT_HOLD_DECIDED: case PD_EVENT_OFFER_MADE: case PD_EVENT_OFFER_CLOSED:
-  case PD_EVENT_POLICY_ADOPTED: case PD_EVENT_EXTERNAL_NOTED:
   case PD_EVENT_CREDENTIAL_RECORDED: case PD_EVENT_PAIR_BLOCKED:
+  case PD_EVENT_HOLD_DECIDED: case PD_EVENT_OFFER_CLOSED:
+  case PD_EVENT_POLICY_ADOPTED: case PD_EVENT_EXTERNAL_NOTED: case PD_EVENT_OFFER_COMMANDED:
+  case PD_EVENT_ORDER_ASKED: case PD_EVENT_OFFER_DENIED: case PD_EVENT_COVERAGE_NOTED:
+  case PD_EVENT_DAY_BEGAN:
   case PD_EVENT_POINTS_POSTED: case PD_EVENT_HOLD_PLACED: case PD_EVENT_HOLD_RESOLVED:
   case PD_EVENT_STAR_REACHED: case PD_EVENT_MESSAGE_SENT: case PD_EVENT_MESSAGE_FAILED:
   case PD_EVENT_MESSAGE_SUPPRESSED: case PD_EVENT_CASE_SIZE:
@@ -516,8 +534,8 @@ static const uint8_t passed_over[] = {
     PD_EVENT_VOLUNTEER_PAUSED, PD_EVENT_VOLUNTEER_RESUMED, PD_EVENT_VOLUNTEER_EXITED,
     PD_EVENT_RESIDENT_REGISTERED, PD_EVENT_PERSON_ERASED, PD_EVENT_ORDER_CANCELLED,
     PD_EVENT_OFFER_ANSWERED, PD_EVENT_VOLUNTEER_WITHDREW, PD_EVENT_ORDER_RATED,
-    PD_EVENT_HOLD_DECIDED, PD_EVENT_EXTERNAL_NOTED, PD_EVENT_OFFER_MADE, PD_EVENT_OFFER_CLOSED,
-    PD_EVENT_POLICY_ADOPTED, 0};
+    PD_EVENT_HOLD_DECIDED, PD_EVENT_EXTERNAL_NOTED, PD_EVENT_OFFER_COMMANDED, PD_EVENT_ORDER_ASKED,
+    PD_EVENT_OFFER_CLOSED, PD_EVENT_OFFER_DENIED, PD_EVENT_POLICY_ADOPTED, 0};
 
 const struct pd_core scheduling_core = {
     .name = "scheduling",

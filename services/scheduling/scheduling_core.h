@@ -5,7 +5,7 @@
  *
  *     events in:   site_registered  order_placed  service_started  service_finished
  *                  order_served  service_confirmed  order_closed               (intake)
- *                  wave_opened  order_unmatched  slot_filled  slot_reopened
+ *                  wave_opened  offer_made  order_unmatched  slot_filled  slot_reopened
  *                  order_staffed                                               (matching)
  *     events out:  wave_due  order_escalated  order_expired  reminder_due  no_show_noted
  *

@@ -290,6 +290,17 @@ static struct view_person *active(struct gate *gate, const struct pd_event *even
   return person;
 }
 
+/* Somebody is named by a site, or asks for himself, for an order that still takes helpers. */
+static void on_direct(struct gate *gate, const struct pd_event *event, uint64_t order,
+                      ProtobufCBinaryData volunteer, const char *own_door) {
+  const struct view_person *person = &gate->view.persons[view_person(&gate->view, volunteer)];
+  const struct story *story = story_of(gate, event, order);
+  check_speaker(gate, event, own_door, volunteer);
+  EXPECT(gate, event->origin != NULL, event, "nobody said this");
+  EXPECT(gate, person->volunteer && !person->exited, event, "no volunteer, or one who has left");
+  EXPECT(gate, !story->served, event, "asked for an order whose service is over");
+}
+
 static void on_registry(struct gate *gate, const struct pd_event *event) {
   if (event->body_case == PD_EVENT_SITE_REGISTERED) on_site(gate, event);
   if (event->body_case == PD_EVENT_VOLUNTEER_REGISTERED) on_volunteer(gate, event);
@@ -320,6 +331,10 @@ static void on_own(struct gate *gate, const struct pd_event *event) {
   if (event->body_case == PD_EVENT_ORDER_SERVED) on_served(gate, event);
   if (event->body_case == PD_EVENT_ORDER_RATED) on_rated(gate, event);
   if (event->body_case == PD_EVENT_ORDER_CLOSED) on_closed(gate, event);
+  if (event->body_case == PD_EVENT_OFFER_COMMANDED)
+    on_direct(gate, event, event->offer_commanded->order, event->offer_commanded->volunteer, NULL);
+  if (event->body_case == PD_EVENT_ORDER_ASKED)
+    on_direct(gate, event, event->order_asked->order, event->order_asked->volunteer, "volunteer");
   if (event->body_case == PD_EVENT_HOLD_DECIDED)
     EXPECT(gate, by_site(event) && event->hold_decided->hold > 0, event, "who decides on holds");
 }

@@ -10,6 +10,15 @@
 #define MINUTE INT64_C(60000)
 #define LEAD (15 * MINUTE)
 
+/* Somebody was named by a coordinator, or asked in the hall. */
+struct judge_question {
+  uint64_t order;
+  uint32_t person;
+  enum pd_offer_how how; /* 0: nothing was asked */
+  bool answered;
+  uint64_t offer; /* made to who asked; it must be won at once */
+};
+
 struct judge {
   struct view view;
   uint64_t order; /* that the latest input was about */
@@ -18,8 +27,15 @@ struct judge {
   uint32_t moved;            /* index plus 1 of who made room in this turn */
   uint32_t known[8], yes[8]; /* answers so far, by the order's kind */
   uint32_t open_orders, open_offers;
+  struct judge_question question; /* that the latest input asked */
   bool strict; /* the clock was never set, so waves follow at once */
 };
+
+/* What a coordinator may set aside, and what does not stand against who asks in the hall. */
+#define BIT(reason) (UINT64_C(1) << PD_REASON_##reason)
+#define WAIVES(waived, reason) (((waived)&BIT(reason)) != 0)
+#define MAY_OVERRULE \
+  (BIT(ALREADY_ASKED) | BIT(RADIUS) | BIT(HOURS) | BIT(CAPACITY) | BIT(TOO_MANY_OFFERS))
 
 #define FAIL_UNLESS(judge, holds, event, ...)                                      \
   do {                                                                             \
@@ -80,59 +96,91 @@ static bool was_asked(const struct judge *judge, uint64_t order, uint32_t person
   return false;
 }
 
-/* Why this person may not be invited to this order, apart from time; NULL: no reason. */
+static bool is_far(const struct view_order *order, const struct view_person *person) {
+  return metres(order, person) > person->radius_m + 0.01;
+}
+
+static bool has_many_offers(const struct judge *judge, const struct view_person *person) {
+  return person->open_offers >= judge->view.sim->limits.offers_each;
+}
+
+static bool is_always(const struct view_order *order, const struct view_person *person) {
+  return order->urgency == PD_URGENCY_EMERGENCY && person->on_call;
+}
+
+static bool is_emergency(const struct view_order *order) {
+  return order->urgency == PD_URGENCY_EMERGENCY || order->kind == PD_ORDER_KIND_EMERGENCY;
+}
+
+/* Has this person an open offer of this order? */
+static bool invited_now(const struct judge *judge, uint64_t order, uint32_t person) {
+  for (uint64_t i = 1; i <= judge->view.offer_count; i++) {
+    const struct view_offer *offer = &judge->view.offers[i];
+    if (offer->order == order && offer->person == person && offer->open) return true;
+  }
+  return false;
+}
+
+/* Why this person may not be invited to this order, apart from time and from what was set aside;
+ * NULL: no reason. */
 static const char *objection(const struct judge *judge, const struct view_order *order,
-                             uint32_t index) {
+                             uint32_t index, uint64_t waived) {
   const struct view_person *person = &judge->view.persons[index];
   if (!person->volunteer || person->paused || person->exited) return "not active";
   if (order->requester == index) return "own order";
-  if (was_asked(judge, order->number, index)) return "asked before";
+  if (!WAIVES(waived, ALREADY_ASKED) && was_asked(judge, order->number, index))
+    return "asked before";
   if ((order->skills & ~person->skills) != 0) return "lacks a skill";
-  if (metres(order, person) > person->radius_m + 0.01) return "too far";
+  if (!WAIVES(waived, RADIUS) && is_far(order, person)) return "too far";
   bool adults = order->urgency == PD_URGENCY_EMERGENCY || order->kind == PD_ORDER_KIND_EMERGENCY ||
                 (order->skills >> PD_SKILL_RESCUE & 1) != 0;
   if (adults && person->age == PD_AGE_BAND_14_17) return "a minor";
   if (order->sensitive && !person->vetted) return "not vetted";
-  if (person->open_offers >= judge->view.sim->limits.offers_each) return "too many offers";
+  if (!WAIVES(waived, TOO_MANY_OFFERS) && has_many_offers(judge, person)) return "too many offers";
   return NULL;
 }
 
 static const char *objection_to_time(const struct judge *judge, const struct view_order *order,
-                                     uint32_t index, int64_t start_ms, int64_t end_ms) {
+                                     uint32_t index, int64_t start_ms, int64_t end_ms,
+                                     uint64_t waived) {
   const struct view_person *person = &judge->view.persons[index];
-  bool always = order->urgency == PD_URGENCY_EMERGENCY && person->on_call;
+  bool always = is_always(order, person) || WAIVES(waived, HOURS);
   if (!always && !has_hours(person, start_ms, end_ms)) return "not in these hours";
   if (busy(&judge->view, index, start_ms, end_ms) != NULL) return "booked elsewhere";
-  if (booked_in_week(&judge->view, index, start_ms) >= person->per_week) return "week is full";
-  return NULL;
+  bool full = booked_in_week(&judge->view, index, start_ms) >= person->per_week;
+  return full && !WAIVES(waived, CAPACITY) ? "week is full" : NULL;
 }
 
 /* ---- offers ---- */
 
+static const int64_t wave_ttl[5] = {60, 60, 30, 15, 15}; /* minutes, by urgency */
+
 /* How many may be invited: three for each free slot; once 64 answers for this kind are known, as
  * many as make twice the slots at the rate at which people say yes. */
 static uint32_t most_offers(const struct judge *judge, const struct view_order *order) {
-  uint32_t free = view_free_slots(order), known = judge->known[order->kind];
+  uint32_t free = view_free_slots(order) - order->called, known = judge->known[order->kind];
   uint32_t yes = judge->yes[order->kind] > 0 ? judge->yes[order->kind] : 1;
   uint32_t most = known < 64 ? 3 * free : (2 * free * known + yes - 1) / yes;
   return most < 64 ? most : 64;
 }
 
 static void note_answer(struct judge *judge, const struct view_offer *offer, bool yes) {
+  if (offer->how != 0) return; /* by a wave only */
   enum pd_order_kind kind = judge->view.orders[offer->order].kind;
   judge->known[kind]++;
   judge->yes[kind] += yes;
 }
 
 static void on_wave(struct judge *judge, const struct pd_event *event) {
-  static const int64_t ttl[5] = {60, 60, 30, 15, 15};
   const struct pd_wave_opened *body = event->wave_opened;
   struct view_order *order = view_order(&judge->view, body->order);
   FAIL_UNLESS(judge, order != NULL && !order->stopped && !order->closed, event,
               "a wave for an order that is over");
-  FAIL_UNLESS(judge, body->wave == order->wave + 1 && order->open_offers == 0, event,
+  FAIL_UNLESS(judge, body->wave == order->wave + 1 && order->open_offers == order->called, event,
               "wave %u after wave %u", body->wave, order->wave);
-  int64_t ends = event->time_ms + ttl[order->urgency] * MINUTE;
+  FAIL_UNLESS(judge, view_free_slots(order) > order->called, event,
+              "a wave for slots for which somebody is named");
+  int64_t ends = event->time_ms + wave_ttl[order->urgency] * MINUTE;
   if (ends > view_latest(order)) ends = view_latest(order);
   FAIL_UNLESS(judge, body->expires_at_ms == ends, event, "a wave ends at another time");
   uint32_t most = most_offers(judge, order), people = body->offers;
@@ -148,12 +196,57 @@ static void on_wave(struct judge *judge, const struct pd_event *event) {
   order->tried = true;
 }
 
+/* An offer to somebody who was named, or who asked. */
+static void check_direct(struct judge *judge, const struct pd_event *event,
+                         const struct view_order *order, uint32_t person) {
+  const struct pd_offer_made *body = event->offer_made;
+  struct judge_question *question = &judge->question;
+  FAIL_UNLESS(judge,
+              question->how == body->how && !question->answered &&
+                  question->order == body->order && question->person == person,
+              event, "direct: nobody asked for this offer");
+  question->answered = true;
+  int64_t ends = event->time_ms + wave_ttl[order->urgency] * MINUTE;
+  if (ends > view_latest(order)) ends = view_latest(order);
+  bool asked = body->how == PD_OFFER_HOW_ASKED;
+  if (asked) question->offer = body->offer;
+  FAIL_UNLESS(judge, body->expires_at_ms == (asked ? event->time_ms : ends), event,
+              "direct: it expires elsewhen");
+  FAIL_UNLESS(judge, view_free_slots(order) > 0 && !order->stopped, event,
+              "direct: an offer for an order that needs nobody");
+  FAIL_UNLESS(judge, !asked || (!order->sensitive && !is_emergency(order)), event,
+              "direct: not in the hall");
+}
+
+/* The rules that stand aside for this offer; those of a coordinator's are told, truly. */
+static uint64_t waived_by(const struct judge *judge, const struct pd_event *event,
+                          const struct view_order *order, uint32_t index) {
+  const struct pd_offer_made *body = event->offer_made;
+  const struct view_person *person = &judge->view.persons[index];
+  uint64_t told = 0;
+  for (size_t i = 0; i < body->n_overruled; i++) told |= UINT64_C(1) << body->overruled[i];
+  FAIL_UNLESS(judge, body->how == PD_OFFER_HOW_COMMANDED || told == 0, event,
+              "direct: overruled, but by nobody");
+  if (body->how == 0) return 0;
+  FAIL_UNLESS(judge, !invited_now(judge, order->number, index), event,
+              "direct: has an open offer of this order");
+  if (body->how == PD_OFFER_HOW_ASKED) return BIT(ALREADY_ASKED);
+  FAIL_UNLESS(judge, (told & ~MAY_OVERRULE) == 0, event,
+              "direct: overruled what nobody may overrule");
+  bool right = WAIVES(told, ALREADY_ASKED) == was_asked(judge, order->number, index) &&
+               WAIVES(told, RADIUS) == is_far(order, person) &&
+               WAIVES(told, TOO_MANY_OFFERS) == has_many_offers(judge, person);
+  FAIL_UNLESS(judge, right, event, "direct: what was overruled is not told as it is");
+  return told;
+}
+
 static void check_offer(struct judge *judge, const struct pd_event *event,
                         const struct view_order *order, uint32_t person) {
   const struct pd_offer_made *body = event->offer_made;
-  const char *why = objection(judge, order, person);
+  uint64_t waived = waived_by(judge, event, order, person);
+  const char *why = objection(judge, order, person, waived);
   FAIL_UNLESS(judge, why == NULL, event, "rules: invited, but %s", why);
-  why = objection_to_time(judge, order, person, body->start_ms, body->end_ms);
+  why = objection_to_time(judge, order, person, body->start_ms, body->end_ms, waived);
   FAIL_UNLESS(judge, why == NULL, event, "rules: invited, but %s", why);
   bool time = body->start_ms >= order->from_ms && body->start_ms >= event->time_ms + LEAD &&
               body->end_ms == body->start_ms + order->minutes * MINUTE &&
@@ -162,7 +255,7 @@ static void check_offer(struct judge *judge, const struct pd_event *event,
   double distance = metres(order, &judge->view.persons[person]);
   FAIL_UNLESS(judge, fabs(body->distance_m - distance) < 1.01, event, "rules: %u m for %g m",
               body->distance_m, distance);
-  FAIL_UNLESS(judge, body->distance_m >= order->last_distance, event,
+  FAIL_UNLESS(judge, body->how != 0 || body->distance_m >= order->last_distance, event,
               "rules: the nearer come first");
 }
 
@@ -171,22 +264,30 @@ static void on_offer(struct judge *judge, const struct pd_event *event) {
   struct view *view = &judge->view;
   struct view_order *order = view_order(view, body->order);
   uint32_t person = view_person(view, body->volunteer);
-  FAIL_UNLESS(judge, order != NULL && order->wave_left > 0 && body->wave == order->wave, event,
+  FAIL_UNLESS(judge, order != NULL && body->wave == order->wave, event,
               "an offer outside its wave");
+  FAIL_UNLESS(judge, body->how != 0 || order->wave_left > 0, event, "an offer outside its wave");
   FAIL_UNLESS(
       judge,
       body->offer >= 1 && body->offer <= view->offer_count && view->offers[body->offer].order == 0,
       event, "offer %llu was made before", (unsigned long long)body->offer);
-  FAIL_UNLESS(judge, body->expires_at_ms == order->wave_ends_ms, event, "it expires elsewhen");
+  FAIL_UNLESS(judge, body->how != 0 || body->expires_at_ms == order->wave_ends_ms, event,
+              "it expires elsewhen");
+  if (body->how != 0) check_direct(judge, event, order, person);
   check_offer(judge, event, order, person);
   view->offers[body->offer] = (struct view_offer){.order = body->order,
                                                   .person = person,
                                                   .open = true,
+                                                  .how = body->how,
                                                   .start_ms = body->start_ms,
-                                                  .end_ms = body->end_ms};
-  order->wave_left--;
+                                                  .end_ms = body->end_ms,
+                                                  .expires_ms = body->expires_at_ms};
+  if (body->how == 0) {
+    order->wave_left--;
+    order->last_distance = body->distance_m;
+  }
+  order->called += body->how == PD_OFFER_HOW_COMMANDED;
   order->open_offers++;
-  order->last_distance = body->distance_m;
   view->persons[person].open_offers++;
   FAIL_UNLESS(judge, ++judge->open_offers <= view->sim->limits.offers, event,
               "limits: more open offers than the shard holds");
@@ -203,10 +304,11 @@ static struct view_offer *end_offer(struct judge *judge, const struct pd_event *
               "offer %llu is another's", (unsigned long long)number);
   struct view_order *order = &view->orders[offer->order];
   offer->open = false;
+  order->called -= offer->how == PD_OFFER_HOW_COMMANDED;
   order->open_offers--;
   judge->open_offers--;
   view->persons[offer->person].open_offers--;
-  if (order->open_offers == 0) order->tried = false;
+  if (order->open_offers == 0 && offer->how != PD_OFFER_HOW_ASKED) order->tried = false;
   return offer;
 }
 
@@ -219,7 +321,7 @@ static bool is_reason(const struct judge *judge, const struct view_offer *offer,
   bool full = booked_in_week(&judge->view, offer->person, offer->start_ms) >= person->per_week;
   if (reason == PD_REASON_DECLINED) return offer->answered < 0;
   if (offer->answered < 0) return false;
-  if (reason == PD_REASON_SILENT) return order->due_ms >= order->wave_ends_ms && !yes;
+  if (reason == PD_REASON_SILENT) return order->due_ms >= offer->expires_ms && !yes;
   if (reason == PD_REASON_FILLED) return view_free_slots(order) == 0;
   if (reason == PD_REASON_ORDER_ENDED) return order->stopped;
   if (reason == PD_REASON_INACTIVE) return person->paused || person->exited;
@@ -246,8 +348,9 @@ static void check_unmatched(struct judge *judge, const struct pd_event *event,
   int64_t start = event->time_ms + LEAD > order->from_ms ? event->time_ms + LEAD : order->from_ms;
   if (start > view_latest(order)) return;
   for (uint32_t i = 0; i < judge->view.person_count; i++) {
-    if (judge->view.persons[i].ever_booked || objection(judge, order, i) != NULL) continue;
-    const char *why = objection_to_time(judge, order, i, start, start + order->minutes * MINUTE);
+    if (judge->view.persons[i].ever_booked || objection(judge, order, i, 0) != NULL) continue;
+    const char *why =
+        objection_to_time(judge, order, i, start, start + order->minutes * MINUTE, 0);
     FAIL_UNLESS(judge, why != NULL, event, "rules: unmatched, but person %u could be invited", i);
   }
 }
@@ -255,8 +358,8 @@ static void check_unmatched(struct judge *judge, const struct pd_event *event,
 static void on_unmatched(struct judge *judge, const struct pd_event *event) {
   const struct pd_order_unmatched *body = event->order_unmatched;
   struct view_order *order = view_order(&judge->view, body->order);
-  FAIL_UNLESS(judge, order != NULL && !order->stopped && order->open_offers == 0, event,
-              "unmatched, but over or invited");
+  FAIL_UNLESS(judge, order != NULL && !order->stopped && order->open_offers == order->called,
+              event, "unmatched, but over or invited");
   uint32_t people = 0;
   bool full = false;
   for (size_t i = 0; i < body->n_excluded; i++) {
@@ -267,6 +370,39 @@ static void on_unmatched(struct judge *judge, const struct pd_event *event) {
               "unmatched: %u of %u told of", people, body->considered);
   order->tried = true;
   if (!full) check_unmatched(judge, event, order);
+}
+
+static bool denied_rightly(const struct judge *judge, const struct pd_event *event,
+                           const struct view_order *order, uint32_t person) {
+  const struct pd_offer_denied *body = event->offer_denied;
+  bool asked = body->how == PD_OFFER_HOW_ASKED;
+  if (order->stopped) return body->reason == PD_REASON_ORDER_ENDED;
+  if (asked && (order->sensitive || is_emergency(order)))
+    return body->reason == PD_REASON_HALL_CLOSED;
+  if (view_free_slots(order) == 0) return body->reason == PD_REASON_FILLED;
+  if (invited_now(judge, order->number, person)) return body->reason == PD_REASON_ALREADY_ASKED;
+  if (body->reason == PD_REASON_FULL) return true;
+  int64_t start = event->time_ms + LEAD > order->from_ms ? event->time_ms + LEAD : order->from_ms;
+  if (start > view_latest(order)) return body->reason == PD_REASON_TOO_LATE;
+  uint64_t waived = asked ? BIT(ALREADY_ASKED) : MAY_OVERRULE;
+  if (objection(judge, order, person, waived) != NULL) return body->reason < PD_REASON_RANKED_LOWER;
+  if (judge->view.persons[person].ever_booked) return body->reason < PD_REASON_RANKED_LOWER;
+  int64_t end = start + order->minutes * MINUTE;
+  return objection_to_time(judge, order, person, start, end, waived) != NULL;
+}
+
+/* What was asked for is not to be had: something stands against it, and it is what is told. */
+static void on_denied(struct judge *judge, const struct pd_event *event) {
+  const struct pd_offer_denied *body = event->offer_denied;
+  struct judge_question *question = &judge->question;
+  const struct view_order *order = view_order(&judge->view, body->order);
+  uint32_t person = view_person(&judge->view, body->volunteer);
+  bool asked = question->how == body->how && !question->answered &&
+               question->order == body->order && question->person == person;
+  FAIL_UNLESS(judge, asked && order != NULL, event, "direct: nobody asked for what is denied");
+  question->answered = true;
+  FAIL_UNLESS(judge, denied_rightly(judge, event, order, person), event,
+              "direct: denied for reason %d, which is not so", (int)body->reason);
 }
 
 /* ---- bookings ---- */
@@ -285,7 +421,9 @@ static void check_won(struct judge *judge, const struct pd_event *event,
   const struct pd_slot_filled *body = event->slot_filled;
   const struct view_offer *offer =
       end_offer(judge, event, body->offer, body->order, body->volunteer);
-  FAIL_UNLESS(judge, offer->answered > 0, event, "P4 booked without a yes");
+  bool asked = offer->how == PD_OFFER_HOW_ASKED && judge->question.offer == body->offer;
+  FAIL_UNLESS(judge, offer->answered > 0 || asked, event, "P4 booked without a yes");
+  if (asked) judge->question.offer = 0;
   note_answer(judge, offer, true);
   FAIL_UNLESS(judge, !order->stopped, event, "P4 booked after the order's end");
   const struct view_person *who = &judge->view.persons[person];
@@ -293,7 +431,8 @@ static void check_won(struct judge *judge, const struct pd_event *event,
   bool as_offered = body->start_ms == offer->start_ms && body->end_ms == offer->end_ms;
   bool later = offer->start_ms < event->time_ms && body->start_ms >= event->time_ms;
   FAIL_UNLESS(judge, as_offered || later, event, "P4 booked for another time");
-  FAIL_UNLESS(judge, booked_in_week(&judge->view, person, body->start_ms) < who->per_week, event,
+  bool full = booked_in_week(&judge->view, person, body->start_ms) >= who->per_week;
+  FAIL_UNLESS(judge, !full || offer->how == PD_OFFER_HOW_COMMANDED, event,
               "P4 booked in a week that is full");
   for (uint32_t slot = 1; slot < body->slot; slot++)
     FAIL_UNLESS(judge, order->slots[slot].holder != 0, event, "P4 slot %u was free", slot);
@@ -404,9 +543,22 @@ static void on_order_over(struct judge *judge, uint64_t number, bool closed) {
   order->closed = order->closed || closed;
 }
 
+static void on_question(struct judge *judge, uint64_t order, ProtobufCBinaryData person,
+                        enum pd_offer_how how) {
+  judge->question = (struct judge_question){
+      .order = order, .person = view_person(&judge->view, person), .how = how};
+}
+
 static void on_input(struct judge *judge, const struct pd_event *event) {
   judge->order = judge->offer = 0;
   judge->person = 0;
+  judge->question = (struct judge_question){0};
+  if (event->body_case == PD_EVENT_OFFER_COMMANDED)
+    on_question(judge, event->offer_commanded->order, event->offer_commanded->volunteer,
+                PD_OFFER_HOW_COMMANDED);
+  if (event->body_case == PD_EVENT_ORDER_ASKED)
+    on_question(judge, event->order_asked->order, event->order_asked->volunteer,
+                PD_OFFER_HOW_ASKED);
   view_registry(&judge->view, event);
   if (event->body_case == PD_EVENT_VOLUNTEER_PAUSED)
     judge->person = 1 + view_person(&judge->view, event->volunteer_paused->person);
@@ -463,6 +615,10 @@ static void settle_order(const struct judge *judge, const struct pd_event *event
 }
 
 static void settle(const struct judge *judge, const struct pd_event *event) {
+  const struct judge_question *question = &judge->question;
+  FAIL_UNLESS(judge, question->how == 0 || (question->answered && question->offer == 0), event,
+              "direct: what was asked for order %llu got no answer",
+              (unsigned long long)question->order);
   for (uint64_t i = 1; i <= judge->view.order_count; i++)
     if (judge->view.orders[i].number != 0 && !judge->view.orders[i].closed)
       settle_order(judge, event, &judge->view.orders[i]);
@@ -486,6 +642,7 @@ static void each(void *context, const struct pd_event *event) {
   if (event->body_case == PD_EVENT_WAVE_OPENED) on_wave(judge, event);
   if (event->body_case == PD_EVENT_OFFER_MADE) on_offer(judge, event);
   if (event->body_case == PD_EVENT_OFFER_CLOSED) on_offer_closed(judge, event);
+  if (event->body_case == PD_EVENT_OFFER_DENIED) on_denied(judge, event);
   if (event->body_case == PD_EVENT_SLOT_FILLED) on_filled(judge, event);
   if (event->body_case == PD_EVENT_SLOT_REOPENED) on_reopened(judge, event);
   if (event->body_case == PD_EVENT_ORDER_STAFFED) on_staffed(judge, event);

@@ -81,11 +81,22 @@ static void collect(struct box *box, const struct pd_event *event) {
   }
 }
 
+/* Who asked in the hall hears of the booking instead. */
+static void check_offer_told(const struct box *box, const struct pd_event *event) {
+  const struct pd_offer_made *made = event->offer_made;
+  if (made->how == PD_OFFER_HOW_UNSPECIFIED)
+    expect_message(box, event, 0, PD_TEMPLATE_OFFER, made->volunteer);
+  if (made->how == PD_OFFER_HOW_COMMANDED)
+    expect_message(box, event, 0, PD_TEMPLATE_OFFER_COMMANDED, made->volunteer);
+}
+
 static void check_told(const struct box *box, const struct pd_event *event) {
   if (event->body_case == PD_EVENT_ORDER_PLACED)
     expect_message(box, event, 0, PD_TEMPLATE_ORDER_RECEIVED, event->order_placed->requester);
   if (event->body_case == PD_EVENT_OFFER_MADE)
-    expect_message(box, event, 0, PD_TEMPLATE_OFFER, event->offer_made->volunteer);
+    check_offer_told(box, event);
+  if (event->body_case == PD_EVENT_OFFER_DENIED && event->offer_denied->how == PD_OFFER_HOW_ASKED)
+    expect_message(box, event, 0, PD_TEMPLATE_ASK_DENIED, event->offer_denied->volunteer);
   if (event->body_case == PD_EVENT_POINTS_POSTED)
     expect_message(box, event, 0, PD_TEMPLATE_POINTS, event->points_posted->lines[0]->person);
   if (event->body_case == PD_EVENT_STAR_REACHED)

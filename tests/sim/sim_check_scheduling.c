@@ -15,7 +15,7 @@ struct task {
   uint32_t said_stages, escalated;
   bool closed, staffed, served, confirm_reminded, confirmed, wave_open;
   int64_t free_ms, placed_ms, latest_ms, end_ms, length_ms, served_ms, confirmed_ms, touched_ms,
-      wave_ends_ms;
+      wave_ends_ms, calls_end_ms;
   uint32_t wave;
   struct {
     uint32_t holder; /* index plus 1 */
@@ -74,7 +74,10 @@ static void on_wave_due(struct desk *desk, const struct pd_event *event) {
   if (pause > HOUR) pause = HOUR;
   if (pause < 10 * MINUTE) pause = 10 * MINUTE;
   int64_t due = task->wave_open ? task->wave_ends_ms : task->touched_ms + pause;
+  if (task->calls_end_ms != 0 && task->calls_end_ms < due) due = task->calls_end_ms;
   expect_time(desk, event, due);
+  if (event->time_ms >= task->calls_end_ms) task->calls_end_ms = 0;
+  if (task->wave_open && event->time_ms < task->wave_ends_ms) return;
   task->wave_open = false;
   task->touched_ms = event->time_ms;
 }
@@ -221,6 +224,12 @@ static void hear_matching(struct desk *desk, const struct pd_event *event) {
     task->wave_ends_ms = event->wave_opened->expires_at_ms;
     task->touched_ms = event->time_ms;
   }
+  if (event->body_case == PD_EVENT_OFFER_MADE &&
+      event->offer_made->how == PD_OFFER_HOW_COMMANDED) {
+    struct task *task = task_of(desk, event->offer_made->order);
+    int64_t ends = event->offer_made->expires_at_ms;
+    if (task != NULL && !task->served && ends > task->calls_end_ms) task->calls_end_ms = ends;
+  }
   if (event->body_case == PD_EVENT_ORDER_UNMATCHED) {
     struct task *task = task_of(desk, event->order_unmatched->order);
     if (task == NULL || task->served) return;
@@ -233,6 +242,7 @@ static void hear_matching(struct desk *desk, const struct pd_event *event) {
     if (task == NULL) return;
     task->staffed = true;
     task->wave_open = false;
+    task->calls_end_ms = 0;
   }
 }
 

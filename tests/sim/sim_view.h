@@ -40,7 +40,7 @@ struct view_order {
   enum pd_order_kind kind;
   bool sensitive;
   bool stopped, closed, tried;
-  uint32_t wave, wave_left, open_offers, last_distance;
+  uint32_t wave, wave_left, open_offers, called, last_distance;
   int64_t wave_ends_ms, due_ms;
   struct view_slot slots[VIEW_SLOTS];
 };
@@ -50,7 +50,8 @@ struct view_offer {
   uint32_t person; /* index */
   bool open;
   int answered; /* 1: yes, -1: no */
-  int64_t start_ms, end_ms;
+  enum pd_offer_how how;
+  int64_t start_ms, end_ms, expires_ms;
 };
 
 struct view {

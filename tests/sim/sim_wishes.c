@@ -161,9 +161,47 @@ static void erase_person(struct sim *sim, const struct sim_plan *plan) {
   sim_act(sim, &said, PD_COMMAND_ERASE_PERSON, &body);
 }
 
+static void ask(struct sim *sim, const struct sim_plan *plan) {
+  struct pd_id id = sim->people->persons[plan->person].id;
+  struct pd_ask_for_order body = PD_ASK_FOR_ORDER_INIT;
+  body.order = plan->number;
+  body.volunteer = pd_bytes(&id);
+  struct sim_said said = speaker(sim, plan, PD_ROLE_VOLUNTEER, 6);
+  say_seen(sim, plan, &said, PD_COMMAND_ASK_FOR_ORDER, &body);
+}
+
+static void command(struct sim *sim, const struct sim_plan *plan) {
+  struct pd_id id = sim->people->persons[plan->person].id;
+  struct pd_command_offer body = PD_COMMAND_OFFER_INIT;
+  body.order = plan->number;
+  body.volunteer = pd_bytes(&id);
+  body.reason = (enum pd_command_reason)sim_between(&sim->wish, sim_odds(&sim->wish, 30) ? 0 : 1,
+                                                    PD_COMMAND_REASON_OTHER);
+  body.note = (char *)(sim_odds(&sim->wish, 2) ? "会说方言" : "");
+  struct sim_said said = sim_by_site(sim);
+  if (sim_odds(&sim->wish, 40)) said.role = PD_ROLE_VOLUNTEER;
+  sim_act(sim, &said, PD_COMMAND_COMMAND_OFFER, &body);
+}
+
+/* Anybody asks for this order, or is named for it, soon or late. */
+static void plan_direct(struct sim *sim, uint64_t order, uint32_t ask_one_in,
+                        uint32_t command_one_in) {
+  const struct sim_people *people = sim->people;
+  struct sim_plan plan = {.number = order};
+  while (sim_odds(&sim->wish, ask_one_in)) {
+    plan.person = (uint32_t)pd_rng_below(&sim->wish, people->person_count);
+    plan_in(sim, 0, sim_odds(&sim->wish, 2) ? 5 : 20 * 60, ask, &plan);
+  }
+  while (sim_odds(&sim->wish, command_one_in)) {
+    plan.person = (uint32_t)pd_rng_below(&sim->wish, people->person_count);
+    plan_in(sim, 0, sim_odds(&sim->wish, 2) ? 20 : 20 * 60, command, &plan);
+  }
+}
+
 void sim_nonsense(struct sim *sim) {
   static const act_fn acts[] = {answer, withdraw, start, finish,       confirm,       rate,
-                                cancel, decide,   start, pause_person, resume_person, confirm};
+                                cancel, decide,   start, pause_person, resume_person, confirm,
+                                ask,    command};
   const struct sim_people *people = sim->people;
   if (people->person_count == 0) return;
   struct sim_plan plan = {.person = (uint32_t)pd_rng_below(&sim->wish, people->person_count),
@@ -272,6 +310,7 @@ static void on_placed(struct sim *sim, const struct pd_event *event) {
   struct sim_plan plan = plan_for(sim, event, body->order, body->requester, 0);
   bool far = body->window_start_ms > sim_wall(sim) + 10 * PD_DAY_MS;
   if (sim_odds(&sim->wish, far ? 1 : 10)) plan_in(sim, 0, 36 * 60, cancel, &plan);
+  plan_direct(sim, body->order, 3, 5);
 }
 
 void sim_wishes_heard(struct sim *sim, const struct pd_event *event) {
@@ -281,6 +320,8 @@ void sim_wishes_heard(struct sim *sim, const struct pd_event *event) {
   if (event->body_case == PD_EVENT_RESIDENT_REGISTERED)
     on_registered(sim, event, event->resident_registered->person);
   if (event->body_case == PD_EVENT_ORDER_PLACED) on_placed(sim, event);
+  if (event->body_case == PD_EVENT_ORDER_UNMATCHED)
+    plan_direct(sim, event->order_unmatched->order, 40, 12);
   if (event->body_case == PD_EVENT_OFFER_MADE) on_offer(sim, event);
   if (event->body_case == PD_EVENT_SLOT_FILLED) on_filled(sim, event);
   if (event->body_case == PD_EVENT_SERVICE_STARTED) on_started(sim, event);

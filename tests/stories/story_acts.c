@@ -206,6 +206,28 @@ static void answers(struct story *story, const struct story_person *person, uint
   say(story, as_person(story, person, PD_ROLE_VOLUNTEER), PD_COMMAND_ANSWER_OFFER, &body);
 }
 
+static void asks_in_hall(struct story *story, const struct story_person *person, uint64_t order) {
+  struct pd_ask_for_order body = PD_ASK_FOR_ORDER_INIT;
+  struct pd_id id = person->id;
+  body.order = order;
+  body.volunteer = pd_bytes(&id);
+  say(story, as_person(story, person, PD_ROLE_VOLUNTEER), PD_COMMAND_ASK_FOR_ORDER, &body);
+}
+
+/* "names Bo for order 1" */
+static bool names(struct story *story, uint32_t uid, const char *text) {
+  struct pd_command_offer body = PD_COMMAND_OFFER_INIT;
+  const struct story_person *person = story_person(story, text, &text);
+  if (person == NULL || !begins(text, " for ", &text)) return false;
+  struct pd_id id = person->id;
+  if (!order_in(text, &body.order, &text)) return false;
+  body.volunteer = pd_bytes(&id);
+  body.reason = PD_COMMAND_REASON_KNOWN;
+  body.note = (char *)"";
+  say(story, as_site(uid), PD_COMMAND_COMMAND_OFFER, &body);
+  return true;
+}
+
 /* A helper's move, said by the helper or by a site. */
 static bool serves(struct story *story, struct sim_said said, const struct story_person *helper,
                    const char *verb, uint64_t order) {
@@ -272,6 +294,10 @@ static bool person_acts(struct story *story, const struct story_person *person, 
                                       "confirms", "cancels",  "rates"};
   uint64_t order;
   const char *rest;
+  if (begins(text, "asks for order ", &rest)) {
+    asks_in_hall(story, person, strtoull(rest, NULL, 10));
+    return true;
+  }
   if (begins(text, "asks for ", &rest)) return asks(story, person, rest);
   if (begins(text, "accepts ", &rest) && order_in(rest, &order, &rest)) {
     answers(story, person, order, true);
@@ -301,6 +327,7 @@ static bool site_acts(struct story *story, uint32_t uid, const char *text) {
     say(story, as_site(uid), PD_COMMAND_DECIDE_HOLD, &decide);
     return true;
   }
+  if (begins(text, "names ", &rest)) return names(story, uid, rest);
   if (begins(text, "erases ", &rest)) {
     const struct story_person *person = story_person(story, rest, &rest);
     if (person == NULL) return false;

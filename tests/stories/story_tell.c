@@ -58,6 +58,15 @@ static bool tell_intake(const struct story *story, const struct pd_event *event,
     TELL("order %llu ends: %s", (ull)event->order_closed->order,
          word(&paidan__v1__order_state__descriptor, (int)event->order_closed->state,
               strlen("ORDER_STATE_")));
+  else if (event->body_case == PD_EVENT_OFFER_COMMANDED)
+    TELL("%s is named for order %llu: %s (%s)", NAME(event->offer_commanded->volunteer),
+         (ull)event->offer_commanded->order,
+         word(&paidan__v1__command_reason__descriptor, (int)event->offer_commanded->reason,
+              strlen("COMMAND_REASON_")),
+         event->offer_commanded->principal);
+  else if (event->body_case == PD_EVENT_ORDER_ASKED)
+    TELL("%s asks for order %llu in the hall", NAME(event->order_asked->volunteer),
+         (ull)event->order_asked->order);
   else if (event->body_case == PD_EVENT_HOLD_DECIDED)
     TELL("%s %s hold %llu", event->hold_decided->principal,
          event->hold_decided->approve ? "approves" : "turns down", (ull)event->hold_decided->hold);
@@ -89,6 +98,19 @@ static void tell_unmatched(const struct pd_order_unmatched *body, char *text, si
                      reason(body->excluded[i]->reason));
 }
 
+static void tell_offer(const struct story *story, const struct pd_offer_made *made, char *text,
+                       size_t size) {
+  static const char *const hows[] = {"", ", named", ", as asked for"};
+  char from[24], to[24];
+  int used = TELL("offer %llu of order %llu to %s, %u m away: %s to %s%s", (ull)made->offer,
+                  (ull)made->order, NAME(made->volunteer), made->distance_m,
+                  story_time(made->start_ms, from), story_time(made->end_ms, to),
+                  made->how < 3 ? hows[made->how] : "");
+  for (size_t i = 0; i < made->n_overruled && (size_t)used < size; i++)
+    used += snprintf(text + used, size - (size_t)used, "%s %s", i == 0 ? ", overruled:" : ",",
+                     reason(made->overruled[i]));
+}
+
 static bool tell_matching(const struct story *story, const struct pd_event *event, char *text,
                           size_t size) {
   char from[24], to[24];
@@ -101,9 +123,10 @@ static bool tell_matching(const struct story *story, const struct pd_event *even
          event->wave_opened->offers == 1 ? "" : "s",
          story_time(event->wave_opened->expires_at_ms, to));
   else if (event->body_case == PD_EVENT_OFFER_MADE)
-    TELL("offer %llu of order %llu to %s, %u m away: %s to %s", (ull)made->offer, (ull)made->order,
-         NAME(made->volunteer), made->distance_m, story_time(made->start_ms, from),
-         story_time(made->end_ms, to));
+    tell_offer(story, made, text, size);
+  else if (event->body_case == PD_EVENT_OFFER_DENIED)
+    TELL("%s cannot have order %llu: %s", NAME(event->offer_denied->volunteer),
+         (ull)event->offer_denied->order, reason(event->offer_denied->reason));
   else if (event->body_case == PD_EVENT_OFFER_CLOSED)
     TELL("offer %llu to %s ends: %s", (ull)event->offer_closed->offer,
          NAME(event->offer_closed->volunteer), reason(event->offer_closed->reason));

@@ -157,6 +157,22 @@ void when_closed(uint64_t order, enum pd_order_state state) {
   core_hear(&h, PD_LOG_INTAKE, PD_EVENT_ORDER_CLOSED, &said);
 }
 
+void when_named(uint64_t order, uint64_t person) {
+  struct pd_offer_commanded said = PD_OFFER_COMMANDED_INIT;
+  said.order = order;
+  said.volunteer = core_bytes(person);
+  said.reason = PD_COMMAND_REASON_KNOWN;
+  said.principal = "site/uid:500";
+  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_OFFER_COMMANDED, &said);
+}
+
+void when_asked(uint64_t order, uint64_t person) {
+  struct pd_order_asked said = PD_ORDER_ASKED_INIT;
+  said.order = order;
+  said.volunteer = core_bytes(person);
+  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_ORDER_ASKED, &said);
+}
+
 void when_wave_due(uint64_t order, uint32_t wave) {
   struct pd_wave_due said = PD_WAVE_DUE_INIT;
   said.order = order;
@@ -252,6 +268,13 @@ const struct pd_order_unmatched *expect_unmatched(uint64_t order, uint32_t wave)
   for (size_t i = 0; i < said->n_excluded; i++) total += said->excluded[i]->count;
   cr_assert(total == said->considered, "%u looked at, %u reasons", said->considered, total);
   return said;
+}
+
+void expect_denied(uint64_t order, uint64_t person, enum pd_reason reason) {
+  const struct pd_offer_denied *said = core_expect(&h, PD_EVENT_OFFER_DENIED)->offer_denied;
+  cr_assert(said->order == order);
+  same_person(&said->volunteer, person);
+  cr_assert(said->reason == reason, "denied for reason %d, not %d", said->reason, reason);
 }
 
 void expect_silence(void) { core_expect_silence(&h); }

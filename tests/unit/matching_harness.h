@@ -64,6 +64,10 @@ void when_served(uint64_t order);
 void when_cancelled(uint64_t order);
 void when_closed(uint64_t order, enum pd_order_state state);
 
+/* A coordinator names somebody; somebody asks in the hall. */
+void when_named(uint64_t order, uint64_t person);
+void when_asked(uint64_t order, uint64_t person);
+
 /* Facts of scheduling. */
 void when_wave_due(uint64_t order, uint32_t wave);
 void when_escalated(uint64_t order);
@@ -83,6 +87,8 @@ const struct pd_slot_filled *expect_kept(uint64_t order, uint32_t slot, uint64_t
 void expect_reopened(uint64_t order, uint32_t slot, uint64_t person, enum pd_reason reason);
 void expect_staffed(uint64_t order);
 const struct pd_order_unmatched *expect_unmatched(uint64_t order, uint32_t wave);
+/* What was asked for is not to be had. */
+void expect_denied(uint64_t order, uint64_t person, enum pd_reason reason);
 void expect_silence(void);
 
 /* How many people that event says one rule kept out. */

@@ -94,7 +94,7 @@ Test(intake_refusals, a_command_without_a_body_is_malformed) {
   given_nothing();
   when_said(PD_COMMAND_NOT_SET, NULL);
   expect_refused(PD_CODE_MALFORMED, "body");
-  when_said((pd_command_kind)39, NULL);
+  when_said((pd_command_kind)63, NULL);
   expect_refused(PD_CODE_MALFORMED, "body");
   end();
 }
@@ -625,4 +625,54 @@ Test(intake_refusals, a_client_with_several_roles_speaks_in_one_that_may) {
   cr_assert_eq(intake_role_for(PD_COMMAND_ERASE_PERSON, V | O), O);
   cr_assert_eq(intake_role_for(PD_COMMAND_NOT_SET, V), V);
   cr_assert_eq(intake_role_for(PD_COMMAND_PUBLISH_EXTERNAL, R | PD_ROLE_SOURCE), PD_ROLE_SOURCE);
+}
+
+Test(intake_refusals, a_coordinator_says_why_somebody_is_named) {
+  given_people();
+  given_order(1, 1);
+  static const struct pd_command_offer empty = PD_COMMAND_OFFER_INIT;
+  struct pd_command_offer right = empty;
+  right.order = 1;
+  right.volunteer = core_bytes(11);
+  right.reason = PD_COMMAND_REASON_OTHER;
+  right.note = (char *)"会说方言";
+#define NAMED(change, code, field) \
+  REFUSED(COMMAND_OFFER, struct pd_command_offer body = right, change, code, field)
+  NAMED(body.volunteer = core_bytes(77), UNKNOWN, "command_offer.volunteer");
+  NAMED(body.volunteer = core_bytes(1), UNKNOWN, "command_offer.volunteer");
+  NAMED(body.order = 9, UNKNOWN, "command_offer.order");
+  NAMED(body.reason = PD_COMMAND_REASON_UNSPECIFIED, FIELD, "command_offer.reason");
+  NAMED(body.reason = (enum pd_command_reason)6, FIELD, "command_offer.reason");
+  NAMED(body.note = (char *)"", FIELD, "command_offer.note");
+  NAMED(body.note = long_text(513), FIELD, "command_offer.note");
+#undef NAMED
+  when_said_by(PD_ROLE_VOLUNTEER, 11, PD_COMMAND_COMMAND_OFFER, &right);
+  expect_refused(PD_CODE_NOT_ALLOWED, NULL);
+  when_said(PD_COMMAND_COMMAND_OFFER, &right);
+  const struct pd_offer_commanded *said_so =
+      core_expect(&h, PD_EVENT_OFFER_COMMANDED)->offer_commanded;
+  cr_assert(said_so->order == 1 && said_so->reason == PD_COMMAND_REASON_OTHER);
+  cr_assert(said_so->note != NULL && strlen(said_so->principal) > 0);
+  cr_assert_eq(core_expect_ack(&h)->id, 1);
+  end();
+}
+
+Test(intake_refusals, who_asks_in_the_hall_asks_for_himself) {
+  given_people();
+  given_volunteer(12);
+  given_order(1, 1);
+  struct pd_ask_for_order body = PD_ASK_FOR_ORDER_INIT;
+  body.order = 1;
+  body.volunteer = core_bytes(11);
+  when_said_by(PD_ROLE_VOLUNTEER, 12, PD_COMMAND_ASK_FOR_ORDER, &body);
+  expect_refused(PD_CODE_NOT_ALLOWED, "actor");
+  when_said_by(PD_ROLE_RESIDENT, 11, PD_COMMAND_ASK_FOR_ORDER, &body);
+  expect_refused(PD_CODE_NOT_ALLOWED, NULL);
+  when_said_by(PD_ROLE_VOLUNTEER, 11, PD_COMMAND_ASK_FOR_ORDER, &body);
+  cr_assert_eq(core_expect(&h, PD_EVENT_ORDER_ASKED)->order_asked->order, 1);
+  when_cancelled(1);
+  core_skip(&h);
+  when_said_by(PD_ROLE_VOLUNTEER, 11, PD_COMMAND_ASK_FOR_ORDER, &body);
+  expect_refused(PD_CODE_UNKNOWN, "ask_for_order.order");
+  end();
 }

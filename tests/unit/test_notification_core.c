@@ -690,3 +690,51 @@ Test(quiet, begins_again_in_the_evening_for_what_still_waits) {
   nothing_more();
   cr_assert_eq(notification_count(h.self).by_day, 1);
 }
+
+/* ---- beside the waves ------------------------------------------------------------------------ */
+
+static void offer_as(uint64_t id, uint64_t order, uint64_t volunteer, enum pd_offer_how how) {
+  struct pd_offer_made body = PD_OFFER_MADE_INIT;
+  body.offer = id;
+  body.order = order;
+  body.volunteer = core_bytes(volunteer);
+  body.how = how;
+  core_hear(&h, PD_LOG_MATCHING, PD_EVENT_OFFER_MADE, &body);
+}
+
+static void deny(uint64_t order, uint64_t volunteer, enum pd_offer_how how) {
+  struct pd_offer_denied body = PD_OFFER_DENIED_INIT;
+  body.order = order;
+  body.volunteer = core_bytes(volunteer);
+  body.how = how;
+  body.reason = PD_REASON_FILLED;
+  core_hear(&h, PD_LOG_MATCHING, PD_EVENT_OFFER_DENIED, &body);
+}
+
+Test(notification, tells_a_named_volunteer_that_a_coordinator_asks) {
+  place(7, PD_URGENCY_ROUTINE);
+  struct notification_message message;
+  cr_assert(notification_next(h.self, h.now_ms, &cursor, &message));
+  offer_as(1, 7, 31, PD_OFFER_HOW_COMMANDED);
+  cr_assert(notification_next(h.self, h.now_ms, &cursor, &message));
+  cr_assert(message.template == PD_TEMPLATE_OFFER_COMMANDED && message.subject == 1);
+  end_offer(1, 7, 31, PD_REASON_SILENT); /* what waited for it is overtaken */
+  cr_assert(core_count(&h, PD_EVENT_MESSAGE_SUPPRESSED) == 1);
+}
+
+Test(notification, who_asked_in_the_hall_hears_of_the_booking_or_why_there_is_none) {
+  place(7, PD_URGENCY_ROUTINE);
+  struct notification_message message;
+  cr_assert(notification_next(h.self, h.now_ms, &cursor, &message));
+  offer_as(1, 7, 31, PD_OFFER_HOW_ASKED);
+  cr_assert(!notification_next(h.self, h.now_ms, &cursor, &message));
+  fill(7, 1, 31, 1);
+  cr_assert(notification_next(h.self, h.now_ms, &cursor, &message));
+  cr_assert(message.template == PD_TEMPLATE_BOOKED);
+  cr_assert(notification_next(h.self, h.now_ms, &cursor, &message)); /* the resident's */
+  deny(7, 32, PD_OFFER_HOW_COMMANDED); /* the coordinator reads it where it was said */
+  cr_assert(!notification_next(h.self, h.now_ms, &cursor, &message));
+  deny(7, 32, PD_OFFER_HOW_ASKED);
+  cr_assert(notification_next(h.self, h.now_ms, &cursor, &message));
+  cr_assert(message.template == PD_TEMPLATE_ASK_DENIED && message.reason == PD_REASON_FILLED);
+}

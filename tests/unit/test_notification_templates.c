@@ -29,7 +29,7 @@ static struct notification_text rendered(const struct notification_message *mess
 }
 
 Test(templates, every_template_has_words_in_both_languages) {
-  for (int template = PD_TEMPLATE_ORDER_RECEIVED; template <= PD_TEMPLATE_HELD; template ++) {
+  for (int template = PD_TEMPLATE_ORDER_RECEIVED; template <= PD_TEMPLATE_COVERAGE; template ++) {
     struct notification_message message = message_of(template);
     struct notification_text text = rendered(&message);
     cr_assert(strlen(text.zh) > 20 && strlen(text.en) > 20, "template %d is short", template);
@@ -79,12 +79,13 @@ Test(templates, a_star_counts_hours_and_reads_as_people_say_it) {
 }
 
 Test(templates, the_largest_numbers_fit) {
-  for (int template = 0; template <= PD_TEMPLATE_HELD; template ++) {
+  for (int template = 0; template <= PD_TEMPLATE_COVERAGE; template ++) {
     struct notification_message message = message_of(template);
     message.order = UINT64_MAX;
     message.minutes = INT64_MIN;
     message.points = INT64_MIN;
     message.need = message.star = message.distance_m = UINT32_MAX;
+    message.cells = message.asked = message.starved = UINT32_MAX;
     message.kind = (enum pd_order_kind)99;
     message.end_ms += INT64_C(40) * 365 * 24 * HOUR_MS;
     struct notification_text text = rendered(&message);

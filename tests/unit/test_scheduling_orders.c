@@ -396,3 +396,55 @@ Test(scheduling_orders, follows_a_changed_policy_for_orders_under_way_without_ch
   cr_assert_eq(core_count(&other, PD_EVENT_ORDER_EXPIRED), 1);
   core_stop(&h);
 }
+
+/* An offer that a coordinator asked for, open until this minute. */
+static void named(uint64_t order, int64_t expires) {
+  struct pd_offer_made body = PD_OFFER_MADE_INIT;
+  body.order = order;
+  body.offer = 1;
+  body.volunteer = core_bytes(1);
+  body.how = PD_OFFER_HOW_COMMANDED;
+  body.expires_at_ms = at_ms(expires);
+  core_hear(&h, PD_LOG_MATCHING, PD_EVENT_OFFER_MADE, &body);
+}
+
+Test(scheduling_orders, says_when_the_time_of_a_named_offer_is_over_beside_the_waves) {
+  start();
+  placed_at(7, 0, END);
+  wave(7, 1, 30);
+  until(10);
+  named(7, 70);
+  until(30);
+  expect_wave_due(30, 7, 1);
+  until(70);
+  expect_wave_due(70, 7, 1);
+  core_expect_silence(&h);
+  core_stop(&h);
+}
+
+Test(scheduling_orders, a_named_offer_that_ends_first_leaves_the_wave_its_time) {
+  start();
+  placed_at(7, 0, END);
+  wave(7, 1, 60);
+  named(7, 20);
+  until(20);
+  expect_wave_due(20, 7, 1);
+  until(59);
+  core_expect_silence(&h);
+  until(60);
+  expect_wave_due(60, 7, 1);
+  core_stop(&h);
+}
+
+Test(scheduling_orders, forgets_the_named_once_the_order_is_staffed) {
+  start();
+  placed_at(7, 0, END);
+  named(7, 30);
+  filled(7, 1, 2, 100, 160);
+  staffed(7);
+  until(39);
+  reopened(7, 1, 2, PD_REASON_WITHDREW);
+  until(40);
+  core_expect_silence(&h); /* not at once for an offer that ended long ago */
+  core_stop(&h);
+}
