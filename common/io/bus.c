@@ -210,6 +210,14 @@ enum pd_err pd_bus_bind_curve(void *socket, const char *endpoint, const uint8_t 
   return errno == EADDRINUSE ? PD_EEXIST : PD_EIO;
 }
 
+enum pd_err pd_bus_curve_client(void *socket, const struct pd_bus_curve *keys) {
+  bool set =
+      zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, keys->server, PD_BUS_KEY_TEXT) == 0 &&
+      zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, keys->public_key, PD_BUS_KEY_TEXT) == 0 &&
+      zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, keys->secret_key, PD_BUS_KEY_TEXT) == 0;
+  return set ? PD_OK : PD_EINVAL;
+}
+
 const char *pd_bus_user(zmq_msg_t *message) { return zmq_msg_gets(message, "User-Id"); }
 
 enum pd_err pd_bus_connect(void *socket, const char *endpoint) {

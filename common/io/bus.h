@@ -62,6 +62,17 @@ PD_MUST_USE enum pd_err pd_bus_bind(void *socket, const char *endpoint);
 PD_MUST_USE enum pd_err pd_bus_bind_curve(void *socket, const char *endpoint,
                                           const uint8_t secret[PD_BUS_KEY], const char *domain);
 
+/* Keys of a client at the edge, in Z85 (40 digits and a NUL). */
+#define PD_BUS_KEY_TEXT 41
+struct pd_bus_curve {
+  char server[PD_BUS_KEY_TEXT]; /* the edge's public key */
+  char public_key[PD_BUS_KEY_TEXT];
+  char secret_key[PD_BUS_KEY_TEXT];
+};
+
+/* Set a client's keys, before it connects.  PD_EINVAL: one of them is no key. */
+PD_MUST_USE enum pd_err pd_bus_curve_client(void *socket, const struct pd_bus_curve *keys);
+
 /* The name that the ZAP handler gave the sender of a message; NULL if none did. */
 const char *pd_bus_user(zmq_msg_t *message);
 

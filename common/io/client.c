@@ -1,6 +1,7 @@
 #include "common/io/client.h"
 
 #include "common/io/bus.h"
+#include "common/wire/fields.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -34,6 +35,8 @@ struct pd_client {
   uint32_t turned; /* callbacks called in this turn */
   uint64_t round;  /* makes request numbers unique within a slot */
   uint64_t swept_ms;
+  const uint8_t *reply; /* the one that is told of */
+  size_t reply_size;
   struct pd_bus_message message;
   struct pd_bus_watch *watch;
   uv_timer_t *timer;
@@ -48,6 +51,7 @@ enum pd_err pd_client_open(struct pd_client **out, void *zmq,
   if (client == NULL) return PD_EIO;
   client->options = *options;
   client->options.endpoint = NULL;
+  client->options.curve = NULL;
   if (client->options.window == 0) client->options.window = 512;
   if (client->options.give_up_ms == 0) client->options.give_up_ms = 30000;
   pd_bus_message_init(&client->message);
@@ -66,6 +70,8 @@ enum pd_err pd_client_open(struct pd_client **out, void *zmq,
   int immediate = 1;
   if (zmq_setsockopt(client->socket, ZMQ_IMMEDIATE, &immediate, sizeof immediate) != 0)
     err = PD_EIO;
+  if (err == PD_OK && options->curve != NULL)
+    err = pd_bus_curve_client(client->socket, options->curve);
   if (err == PD_OK) err = pd_bus_connect(client->socket, options->endpoint);
   if (err != PD_OK) goto fail;
   *out = client;
@@ -102,6 +108,8 @@ void pd_client_close(struct pd_client *client) {
   free(client);
 }
 
+void *pd_client_socket(const struct pd_client *client) { return client->socket; }
+
 uint32_t pd_client_pending(const struct pd_client *client) {
   return client->options.window - client->free_count;
 }
@@ -119,20 +127,12 @@ static void transmit(struct pd_client *client, struct pending *pending, uint64_t
   pending->wait_ms = pending->wait_ms * 2 < RESEND_LAST_MS ? pending->wait_ms * 2 : RESEND_LAST_MS;
 }
 
-enum pd_err pd_client_send(struct pd_client *client, struct pd_command *command,
-                           pd_client_done *done, void *context) {
-  if (client->free_count == 0) return PD_EAGAIN;
-  uint32_t slot = client->free[client->free_count - 1];
-  command->shard = client->options.shard;
-  command->request = ++client->round * client->options.window + slot;
-  size_t size = paidan__v1__command__get_packed_size(command);
-  if (size > COMMAND_MAX) return PD_EBOUNDS;
-  uint8_t *bytes = malloc(size > 0 ? size : 1);
-  if (bytes == NULL) return PD_EIO;
-  paidan__v1__command__pack(command, bytes);
-  client->free_count--;
+/* Put a packed command, whose bytes are handed over, into the next slot and send it. */
+static enum pd_err take_slot(struct pd_client *client, uint8_t *bytes, size_t size,
+                             uint64_t request, pd_client_done *done, void *context) {
+  uint32_t slot = client->free[--client->free_count];
   uint64_t now = now_ms();
-  client->window[slot] = (struct pending){.request = command->request,
+  client->window[slot] = (struct pending){.request = request,
                                           .bytes = bytes,
                                           .size = size,
                                           .wait_ms = RESEND_FIRST_MS,
@@ -143,6 +143,50 @@ enum pd_err pd_client_send(struct pd_client *client, struct pd_command *command,
   return PD_OK;
 }
 
+static uint64_t next_request(struct pd_client *client) {
+  return ++client->round * client->options.window + client->free[client->free_count - 1];
+}
+
+enum pd_err pd_client_send(struct pd_client *client, struct pd_command *command,
+                           pd_client_done *done, void *context) {
+  if (client->free_count == 0) return PD_EAGAIN;
+  command->shard = client->options.shard;
+  command->request = next_request(client);
+  size_t size = paidan__v1__command__get_packed_size(command);
+  if (size > COMMAND_MAX) return PD_EBOUNDS;
+  uint8_t *bytes = malloc(size > 0 ? size : 1);
+  if (bytes == NULL) return PD_EIO;
+  paidan__v1__command__pack(command, bytes);
+  return take_slot(client, bytes, size, command->request, done, context);
+}
+
+enum { SHARD_FIELD = 1, KEY_FIELD = 2, REQUEST_FIELD = 3 };
+
+enum pd_err pd_client_send_packed(struct pd_client *client, const uint8_t *bytes, size_t size,
+                                  const char *key, pd_client_done *done, void *context) {
+  size_t length = key == NULL ? 0 : strlen(key);
+  if (client->free_count == 0) return PD_EAGAIN;
+  if (size > COMMAND_MAX || length > COMMAND_MAX) return PD_EBOUNDS;
+  uint8_t *copy = malloc(size + length + 64);
+  if (copy == NULL) return PD_EIO;
+  uint64_t request = next_request(client);
+  if (size > 0) memcpy(copy, bytes, size);
+  uint8_t *at = pd_varint_write(copy + size, SHARD_FIELD << 3 | PD_WIRE_VARINT);
+  at = pd_varint_write(at, client->options.shard);
+  at = pd_varint_write(at, REQUEST_FIELD << 3 | PD_WIRE_VARINT);
+  at = pd_varint_write(at, request);
+  if (length > 0) {
+    at = pd_varint_write(at, KEY_FIELD << 3 | PD_WIRE_BYTES);
+    at = pd_varint_write(at, length);
+    memcpy(at, key, length);
+    at += length;
+  }
+  size = (size_t)(at - copy);
+  if (size <= COMMAND_MAX) return take_slot(client, copy, size, request, done, context);
+  free(copy);
+  return PD_EBOUNDS;
+}
+
 static bool is_retry(const struct pd_reply *reply) {
   return reply->result_case == PD_REPLY_REFUSAL && reply->refusal->code == PD_CODE_RETRY;
 }
@@ -151,6 +195,8 @@ static bool is_retry(const struct pd_reply *reply) {
 static void take_reply(struct pd_client *client, const uint8_t *bytes, size_t size) {
   struct pd_arena arena;
   pd_arena_init(&arena, client->arena, sizeof client->arena);
+  client->reply = bytes;
+  client->reply_size = size;
   const struct pd_reply *reply =
       (const struct pd_reply *)pd_unpack_checked(&arena, &pd_reply_descriptor, bytes, size);
   if (reply != NULL && reply->result_case != PD_REPLY_NOT_SET) {
@@ -163,7 +209,14 @@ static void take_reply(struct pd_client *client, const uint8_t *bytes, size_t si
         finish(client, slot, PD_OK, reply);
     }
   }
+  client->reply = NULL;
   memset(client->arena, 0, arena.used);
+}
+
+const uint8_t *pd_client_reply_bytes(const struct pd_client *client, size_t *size) {
+  pd_assert(client->reply != NULL);
+  *size = client->reply_size;
+  return client->reply;
 }
 
 static void sweep(struct pd_client *client) {

@@ -16,6 +16,7 @@
 #define PD_IO_CLIENT_H
 
 #include "common/base/err.h"
+#include "common/io/bus.h"
 #include "common/wire/entry.h"
 
 #include <stdbool.h>
@@ -30,6 +31,7 @@ struct pd_client_options {
   uint32_t window;      /* commands in flight, 1 .. 65,536; 0: 512 */
   uint32_t give_up_ms;  /* 0: 30,000 */
   uint32_t zero;
+  const struct pd_bus_curve *curve; /* at the edge: the keys; NULL: a local door */
 };
 
 /* What came of a command.  err: PD_OK: reply is set (an ack or a refusal) and lives until the
@@ -55,6 +57,19 @@ uint32_t pd_client_room(const struct pd_client *client);
  * caller's).  PD_EAGAIN: the window is full; PD_EBOUNDS: over 65,536 bytes. */
 PD_MUST_USE enum pd_err pd_client_send(struct pd_client *client, struct pd_command *command,
                                        pd_client_done *done, void *context);
+
+/* The same of a command that is packed already, of which nothing is changed but that shard, request
+ * and key (unless NULL or "") are put behind it: of a field that comes twice the last one
+ * counts. */
+PD_MUST_USE enum pd_err pd_client_send_packed(struct pd_client *client, const uint8_t *bytes,
+                                              size_t size, const char *key, pd_client_done *done,
+                                              void *context);
+
+/* Within a pd_client_done with PD_OK: the reply's bytes as they came. */
+const uint8_t *pd_client_reply_bytes(const struct pd_client *client, size_t *size);
+
+/* The socket, to wait for it beside others with zmq_poll(): when it is readable, turn. */
+void *pd_client_socket(const struct pd_client *client);
 
 /* Take replies, send again what is due.  Waits up to wait_ms for the first reply (0: not at all);
  * returns how many callbacks were called.  For programs without a loop. */
@@ -102,6 +117,9 @@ PD_MUST_USE enum pd_err pd_subscriber_connect(struct pd_subscriber *subscriber,
 /* The next event of this log that is wanted; earlier ones are passed over, a later one first is a
  * gap.  Without this the first entry heard says where a log begins. */
 void pd_subscriber_expect(struct pd_subscriber *subscriber, enum pd_log log, uint64_t seq);
+
+/* The socket, to wait for it beside others. */
+void *pd_subscriber_socket(const struct pd_subscriber *subscriber);
 
 /* Take what is there; waits up to wait_ms for the first message.  Returns how many messages were
  * taken (at most 256). */

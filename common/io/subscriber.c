@@ -49,6 +49,8 @@ void pd_subscriber_expect(struct pd_subscriber *self, enum pd_log log, uint64_t 
   self->next[log] = seq;
 }
 
+void *pd_subscriber_socket(const struct pd_subscriber *self) { return self->socket; }
+
 /* The unpacked event lives in an arena that is cleared behind it. */
 static void hand_on(struct pd_subscriber *self, const struct pd_entry_item *item) {
   struct pd_arena arena;

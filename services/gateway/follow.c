@@ -15,9 +15,9 @@
 /* ---- events ---- */
 
 static void take_event(struct feed *feed, uint64_t seq, const struct pd_entry_item *item) {
-  struct edge_event event;
+  struct pd_event_view event;
   struct gateway *gateway = feed->gateway;
-  if (!edge_event_read(&event, gateway_shard(gateway), item->event, item->size)) {
+  if (!pd_event_look(&event, gateway_shard(gateway), item->event, item->size)) {
     pd_metric_add(gateway->counts.bad, 1);
     return;
   }
@@ -62,6 +62,7 @@ static bool skip_gap(struct feed *feed, const struct pd_stored *entry) {
          pd_kv_text("log", pd_log_name(feed->log)), pd_kv_uint("from", feed->follower.next),
          pd_kv_uint("to", view.head.first_seq - 1));
   pd_follower_init(&feed->follower, view.head.first_seq);
+  feed->since = view.head.first_seq;
   return true;
 }
 
@@ -108,6 +109,7 @@ static void on_tail(void *context, enum pd_err err, const struct pd_tail *tail) 
   feed->asked = false;
   if (err != PD_OK || feed->known || feed->gateway->stopping) return;
   pd_follower_init(&feed->follower, tail->last_seq + 1);
+  feed->since = tail->last_seq + 1;
   feed->known = true;
   feed->behind = true; /* what came since then was not kept */
   read_more(feed);

@@ -2,7 +2,7 @@
 
 #include "common/io/journal.h"
 #include "common/io/seal.h"
-#include "services/gateway/keyfile.h"
+#include "common/io/keyfile.h"
 
 #include <malloc.h>
 #include <signal.h>
@@ -283,9 +283,9 @@ static void start_loop(struct gateway *gateway) {
 /* ---- start and stop ---- */
 
 static int read_keys(struct gateway *gateway) {
-  struct keyfile keys;
+  struct pd_keyfile keys;
   char why[512];
-  enum pd_err err = keyfile_read(gateway->config.edge_key_file, &keys);
+  enum pd_err err = pd_keyfile_read(gateway->config.edge_key_file, &keys);
   if (err == PD_OK && keys.secret_key[0] == '\0') err = PD_EFORMAT;
   if (err == PD_OK && zmq_z85_decode(gateway->secret, keys.secret_key) == NULL) err = PD_EFORMAT;
   sodium_memzero(&keys, sizeof keys);

@@ -55,7 +55,8 @@ struct feed {
   void *socket;
   struct pd_bus_watch *watch;
   struct pd_follower follower;
-  uint64_t last_of_kind[PD_EVENT_KINDS]; /* heard since the start */
+  uint64_t since;                        /* the first event that was heard here, or would be */
+  uint64_t last_of_kind[PD_EVENT_KINDS]; /* heard since then */
   bool known;   /* where the log ends was read once, and the follower goes on from there */
   bool asked;   /* that was asked for */
   bool behind;  /* read the store until it says there is no more */
@@ -164,7 +165,7 @@ const char *follow_unready(const struct gateway *gateway);
 /* Subscriptions are there. */
 void publish_subscriptions(void *context, void *socket);
 /* Send one event to whom it concerns. */
-void publish_event(struct gateway *gateway, enum pd_log log, const struct edge_event *event);
+void publish_event(struct gateway *gateway, enum pd_log log, const struct pd_event_view *event);
 /* Send a tip under each view. */
 void publish_tip(struct gateway *gateway);
 

@@ -117,7 +117,7 @@ static bool has_view(struct gateway *gateway, const struct grant *grant) {
   return grant->redacts > 0 && gateway_standing(gateway, grant)->listens;
 }
 
-void publish_event(struct gateway *gateway, enum pd_log log, const struct edge_event *event) {
+void publish_event(struct gateway *gateway, enum pd_log log, const struct pd_event_view *event) {
   (void)log;
   pd_metric_add(gateway->counts.events, 1);
   if (!gateway->bound) return; /* nobody is connected */
@@ -125,7 +125,7 @@ void publish_event(struct gateway *gateway, enum pd_log log, const struct edge_e
   for (uint32_t i = 0; i < gateway->grants->count; i++) {
     const struct grant *grant = &gateway->grants->keys[i];
     if (!has_view(gateway, grant) || !grant_hears(grant, event->topic)) continue;
-    char topic[GRANTS_NAME + EVENT_TOPIC];
+    char topic[GRANTS_NAME + PD_EVENT_TOPIC];
     snprintf(topic, sizeof topic, "%s/%s", grant->name, event->topic);
     send_two(gateway, topic, gateway->scratch, edge_event_redact(event, grant, gateway->scratch));
   }
@@ -151,6 +151,7 @@ static size_t pack_tip(struct gateway *gateway, uint8_t *bytes) {
     *entry = (struct pd_log_tip)PD_LOG_TIP_INIT;
     entry->log = (enum pd_log)log;
     entry->last_seq = feed->follower.next - 1;
+    entry->since = feed->since;
     entry->kinds = kind_of[log];
     for (uint32_t kind = 0; kind < PD_EVENT_KINDS; kind++) {
       if (feed->last_of_kind[kind] == 0) continue;

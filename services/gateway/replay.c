@@ -172,12 +172,6 @@ static void send_job(struct job *job, const uint8_t *bytes, size_t size) {
   end_job(job);
 }
 
-static uint8_t *write_varint(uint8_t *out, uint64_t value) {
-  for (; value >= 0x80; value >>= 7) *out++ = (uint8_t)(value | 0x80);
-  *out++ = (uint8_t)value;
-  return out;
-}
-
 /* Tag of a field with a length: its number, wire type 2. */
 #define TAG(number) ((uint8_t)((number) << 3 | 2))
 
@@ -195,9 +189,9 @@ static void finish_job(struct job *job) {
   size_t body = job->size + protobuf_c_message_pack(&rest.base, events + job->size);
   uint8_t head[HEAD_ROOM], *at = head;
   *at++ = 1 << 3; /* EdgeReply.request */
-  at = write_varint(at, job->request);
+  at = pd_varint_write(at, job->request);
   *at++ = TAG(3); /* EdgeReply.batch */
-  at = write_varint(at, body);
+  at = pd_varint_write(at, body);
   size_t size = (size_t)(at - head);
   memcpy(events - size, head, size);
   pd_metric_add(job->replay->gateway->counts.replayed, job->events);
@@ -217,7 +211,7 @@ static void fail_job(struct job *job, const struct edge_refusal *why) {
 }
 
 /* Does the grant let it hear this event, and does it want it? */
-static bool wants(const struct job *job, const struct edge_event *event) {
+static bool wants(const struct job *job, const struct pd_event_view *event) {
   if (event->time_ms < job->from_ms || !grant_hears(&job->grant, event->topic)) return false;
   const char *kind = strchr(event->topic, '/') + 1;
   for (uint32_t i = 0; i < job->kind_count; i++)
@@ -225,7 +219,7 @@ static bool wants(const struct job *job, const struct edge_event *event) {
   return job->kind_count == 0;
 }
 
-static void append(struct job *job, const struct edge_event *event) {
+static void append(struct job *job, const struct pd_event_view *event) {
   struct gateway *gateway = job->replay->gateway;
   const uint8_t *bytes = event->bytes;
   size_t size = event->size;
@@ -235,7 +229,7 @@ static void append(struct job *job, const struct edge_event *event) {
   }
   uint8_t *start = job->bytes + HEAD_ROOM + job->size, *at = start;
   *at++ = TAG(2); /* ReplayBatch.events */
-  at = write_varint(at, size);
+  at = pd_varint_write(at, size);
   memcpy(at, bytes, size);
   job->size += (size_t)(at + size - start);
   job->events++;
@@ -256,11 +250,11 @@ static bool take_entry(struct job *job, const struct pd_stored *stored) {
     job->next = view.head.first_seq;
   }
   struct pd_entry_item item;
-  struct edge_event event;
+  struct pd_event_view event;
   uint64_t seq = view.head.first_seq;
   for (size_t at = 0; pd_entry_next(&view, &at, &item) && !is_full(job);) {
     if (item.log != PD_LOG_UNSPECIFIED || seq++ < job->next) continue;
-    if (!edge_event_read(&event, gateway_shard(job->replay->gateway), item.event, item.size))
+    if (!pd_event_look(&event, gateway_shard(job->replay->gateway), item.event, item.size))
       return false;
     if (wants(job, &event)) append(job, &event);
     job->next = seq;

@@ -2,7 +2,7 @@
 #include "services/paidan/keys.h"
 
 #include "services/gateway/grants.h"
-#include "services/gateway/keyfile.h"
+#include "common/io/keyfile.h"
 #include "services/paidan/probe.h"
 
 #include <errno.h>
@@ -34,18 +34,18 @@ static enum pd_err make_folders(const struct tool *tool) {
 /* ---- pairs ---- */
 
 /* Make DIR/NAME.key_secret and DIR/NAME.key.  PD_EEXIST: one of them is there. */
-static enum pd_err make_pair(const char *base, const char *name, struct keyfile *keys) {
+static enum pd_err make_pair(const char *base, const char *name, struct pd_keyfile *keys) {
   char secret[TOOL_PATH + 16], open[TOOL_PATH + 16];
   (void)snprintf(secret, sizeof secret, "%s.key_secret", base);
   (void)snprintf(open, sizeof open, "%s.key", base);
   if (access(open, F_OK) == 0) return PD_EEXIST;
-  if (!keyfile_make(keys, name)) return PD_EIO;
-  enum pd_err err = keyfile_write(keys, secret, true);
-  return err == PD_OK ? keyfile_write(keys, open, false) : err;
+  if (!pd_keyfile_make(keys, name)) return PD_EIO;
+  enum pd_err err = pd_keyfile_write(keys, secret, true);
+  return err == PD_OK ? pd_keyfile_write(keys, open, false) : err;
 }
 
 enum pd_err keys_prepare(const struct tool *tool) {
-  struct keyfile keys;
+  struct pd_keyfile keys;
   char path[TOOL_PATH];
   enum pd_err err = make_folders(tool);
   if (err == PD_OK) err = make_pair(edge_path(tool, "server", path), "server", &keys);
@@ -64,11 +64,11 @@ static int check_name(struct tool *tool, const char *name) {
   return wrong == NULL ? 0 : tool_usage(tool, wrong);
 }
 
-static void say_new(struct tool *tool, const struct keyfile *keys, const char *base) {
-  struct keyfile server;
+static void say_new(struct tool *tool, const struct pd_keyfile *keys, const char *base) {
+  struct pd_keyfile server;
   char path[TOOL_PATH];
-  if (keyfile_read(edge_path(tool, "server.key", path), &server) != PD_OK)
-    server = (struct keyfile){0};
+  if (pd_keyfile_read(edge_path(tool, "server.key", path), &server) != PD_OK)
+    server = (struct pd_keyfile){0};
   out_text(&tool->out, "key of %s: %s", keys->name, keys->public_key);
   out_text(&tool->out, "hand over: %s.key_secret (keep it secret), and the edge's public key %s",
            base, server.public_key);
@@ -84,7 +84,7 @@ static void say_new(struct tool *tool, const struct keyfile *keys, const char *b
 static int cmd_new(struct tool *tool) {
   const char *name = tool->args.words[0], *folder = args_get(&tool->args, "dir");
   char file[80], base[TOOL_PATH];
-  struct keyfile keys;
+  struct pd_keyfile keys;
   int code = tool_need_shard(tool);
   if (code == 0) code = check_name(tool, name);
   if (code != 0) return code;
@@ -198,11 +198,11 @@ static int add_all(struct tool *tool, struct grant *grant, const char *list) {
 /* The public key: --public-key, or that of the pair made here. */
 static int set_key(struct tool *tool, struct grant *grant, const char *name) {
   const char *text = args_get(&tool->args, "public-key");
-  struct keyfile keys;
+  struct pd_keyfile keys;
   char file[80], path[TOOL_PATH];
   (void)snprintf(file, sizeof file, "keys/%s.key", name);
   if (text == NULL) {
-    if (keyfile_read(edge_path(tool, file, path), &keys) != PD_OK)
+    if (pd_keyfile_read(edge_path(tool, file, path), &keys) != PD_OK)
       return out_failf(&tool->out, PD_EXIT_USAGE, "there is no key of that name",
                        "make one with `paidan key new`, or name a --public-key", "%s", path);
     text = keys.public_key;
@@ -323,12 +323,12 @@ static int cmd_list(struct tool *tool) {
   static const char *const heads[] = {"name", "public key", "roles",     "hears",
                                       "view", "redacted",   "publishes", NULL};
   struct book book;
-  struct keyfile server = {0};
+  struct pd_keyfile server = {0};
   char path[TOOL_PATH];
   int code = open_book(tool, &book);
   if (code == 0) {
     struct out_table table;
-    if (keyfile_read(edge_path(tool, "server.key", path), &server) == PD_OK)
+    if (pd_keyfile_read(edge_path(tool, "server.key", path), &server) == PD_OK)
       out_text(&tool->out, "the edge's public key: %s   at %s", server.public_key,
                tool->edge[0] == '\0' ? "(not started: paidan up --edge)" : tool->edge);
     out_table_begin(&table, heads);

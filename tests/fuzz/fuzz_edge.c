@@ -36,10 +36,10 @@ static void check_gone(const struct pd_event *event) {
 
 static void try_event(const uint8_t *bytes, size_t size) {
   static uint8_t out[UINT16_MAX + 1];
-  struct edge_event read, reread;
+  struct pd_event_view read, reread;
   struct pd_arena before, after;
-  if (!edge_event_read(&read, FUZZ_SHARD, bytes, size)) return;
-  pd_assert(strnlen(read.topic, EVENT_TOPIC) < EVENT_TOPIC);
+  if (!pd_event_look(&read, FUZZ_SHARD, bytes, size)) return;
+  pd_assert(strnlen(read.topic, PD_EVENT_TOPIC) < PD_EVENT_TOPIC);
   pd_assert(strncmp(read.topic, "370302/", 7) == 0);
   size_t left = edge_event_redact(&read, &grant, out);
   pd_assert(left <= size);
@@ -48,7 +48,7 @@ static void try_event(const uint8_t *bytes, size_t size) {
   const struct pd_event *whole = pd_event_unpack(&before, bytes, size);
   const struct pd_event *part = pd_event_unpack(&after, out, left);
   if (whole != NULL) {
-    pd_assert(part != NULL && edge_event_read(&reread, FUZZ_SHARD, out, left));
+    pd_assert(part != NULL && pd_event_look(&reread, FUZZ_SHARD, out, left));
     pd_assert(part->seq == whole->seq && part->time_ms == whole->time_ms);
     pd_assert(part->body_case == whole->body_case && strcmp(read.topic, reread.topic) == 0);
     check_gone(part);

@@ -41,8 +41,8 @@ static size_t external(const char *type) {
 }
 
 Test(gateway_events, the_topic_is_district_and_kind) {
-  struct edge_event event;
-  cr_assert(edge_event_read(&event, 370302, bytes, an_order()));
+  struct pd_event_view event;
+  cr_assert(pd_event_look(&event, 370302, bytes, an_order()));
   cr_assert_str_eq(event.topic, "370302/order_placed");
   cr_assert_eq(event.seq, 300);
   cr_assert_eq(event.time_ms, 1700000000000);
@@ -50,24 +50,24 @@ Test(gateway_events, the_topic_is_district_and_kind) {
 }
 
 Test(gateway_events, the_topic_of_an_outside_event_is_its_type) {
-  struct edge_event event;
-  cr_assert(edge_event_read(&event, 370302, bytes, external("ext.charity.meal")));
+  struct pd_event_view event;
+  cr_assert(pd_event_look(&event, 370302, bytes, external("ext.charity.meal")));
   cr_assert_str_eq(event.topic, "370302/ext.charity.meal");
 }
 
 Test(gateway_events, a_kind_that_is_newer_than_this_program_has_a_number) {
   static const uint8_t newer[] = {0x10, 0x05, 0xfa, 0x07, 0x00}; /* seq 5, field 127 */
-  struct edge_event event;
-  cr_assert(edge_event_read(&event, 370302, newer, sizeof newer));
+  struct pd_event_view event;
+  cr_assert(pd_event_look(&event, 370302, newer, sizeof newer));
   cr_assert_str_eq(event.topic, "370302/kind_127");
 }
 
 Test(gateway_events, bytes_that_break_off_are_no_event) {
-  struct edge_event event;
+  struct pd_event_view event;
   size_t size = an_order();
   for (size_t cut = 0; cut < size; cut++) {
     /* At the border of a field what is left is a message again, but its body comes last. */
-    bool read = edge_event_read(&event, 370302, bytes, cut);
+    bool read = pd_event_look(&event, 370302, bytes, cut);
     cr_assert(!read || event.kind == 0, "cut at %zu", cut);
   }
 }
@@ -80,9 +80,9 @@ static struct grant without(const char *a, const char *b) {
 }
 
 Test(gateway_events, fields_are_left_out_and_the_rest_stays_as_it_was) {
-  struct edge_event event;
+  struct pd_event_view event;
   struct grant grant = without("order_placed.note", "event.origin");
-  cr_assert(edge_event_read(&event, 370302, bytes, an_order()));
+  cr_assert(pd_event_look(&event, 370302, bytes, an_order()));
   size_t size = edge_event_redact(&event, &grant, out);
   struct pd_event *seen = paidan__v1__event__unpack(NULL, size, out);
   struct pd_event *whole = paidan__v1__event__unpack(NULL, event.size, bytes);
@@ -102,19 +102,19 @@ Test(gateway_events, fields_are_left_out_and_the_rest_stays_as_it_was) {
 }
 
 Test(gateway_events, fields_of_other_kinds_leave_every_byte_alone) {
-  struct edge_event event;
+  struct pd_event_view event;
   struct grant grant = without("slot_filled.volunteer", "order_rated.comment");
-  cr_assert(edge_event_read(&event, 370302, bytes, an_order()));
+  cr_assert(pd_event_look(&event, 370302, bytes, an_order()));
   cr_assert_eq(edge_event_redact(&event, &grant, out), event.size);
   cr_assert_eq(memcmp(out, bytes, event.size), 0);
 }
 
 Test(gateway_events, a_field_that_stands_there_twice_is_left_out_twice) {
-  struct edge_event event;
+  struct pd_event_view event;
   struct grant grant = without("order_placed.category", NULL);
   size_t size = an_order();
   memcpy(bytes + size, bytes, size); /* two envelopes: the bodies merge when unpacked */
-  cr_assert(edge_event_read(&event, 370302, bytes, 2 * size));
+  cr_assert(pd_event_look(&event, 370302, bytes, 2 * size));
   size = edge_event_redact(&event, &grant, out);
   struct pd_event *seen = paidan__v1__event__unpack(NULL, size, out);
   cr_assert_not_null(seen);

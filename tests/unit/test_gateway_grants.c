@@ -1,5 +1,5 @@
 #include "services/gateway/grants.h"
-#include "services/gateway/keyfile.h"
+#include "common/io/keyfile.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -125,8 +125,8 @@ Test(gateway_grants, a_list_has_at_most_32_entries_and_a_file_256_keys) {
   FILE *out = open_memstream(&text, &size);
   fprintf(out, "keys:\n");
   for (int i = 0; i <= GRANTS_KEYS; i++) {
-    struct keyfile keys;
-    cr_assert(keyfile_make(&keys, "x"));
+    struct pd_keyfile keys;
+    cr_assert(pd_keyfile_make(&keys, "x"));
     memcpy(key, keys.public_key, sizeof key);
     fprintf(out, "  - {name: k%d, key: \"%s\"}\n", i, key);
   }
@@ -139,20 +139,20 @@ Test(gateway_grants, a_key_file_is_read_back_and_guarded) {
   char folder[] = "/tmp/paidan-keys.XXXXXX", path[64];
   cr_assert_not_null(mkdtemp(folder));
   snprintf(path, sizeof path, "%s/a.key_secret", folder);
-  struct keyfile made, read;
-  cr_assert(keyfile_make(&made, "a"));
-  cr_assert_eq(keyfile_write(&made, path, true), PD_OK);
-  cr_assert_eq(keyfile_write(&made, path, true), PD_EEXIST, "an old key is never overwritten");
+  struct pd_keyfile made, read;
+  cr_assert(pd_keyfile_make(&made, "a"));
+  cr_assert_eq(pd_keyfile_write(&made, path, true), PD_OK);
+  cr_assert_eq(pd_keyfile_write(&made, path, true), PD_EEXIST, "an old key is never overwritten");
   struct stat status;
   cr_assert_eq(stat(path, &status), 0);
   cr_assert_eq(status.st_mode & 0777, 0600);
-  cr_assert_eq(keyfile_read(path, &read), PD_OK);
+  cr_assert_eq(pd_keyfile_read(path, &read), PD_OK);
   cr_assert_eq(memcmp(&made, &read, sizeof made), 0);
   chmod(path, 0644);
-  cr_assert_eq(keyfile_read(path, &read), PD_EINVAL, "others may read it");
+  cr_assert_eq(pd_keyfile_read(path, &read), PD_EINVAL, "others may read it");
   unlink(path);
-  cr_assert_eq(keyfile_write(&made, path, false), PD_OK);
-  cr_assert_eq(keyfile_read(path, &read), PD_OK);
+  cr_assert_eq(pd_keyfile_write(&made, path, false), PD_OK);
+  cr_assert_eq(pd_keyfile_read(path, &read), PD_OK);
   cr_assert_str_eq(read.secret_key, "");
   unlink(path);
   rmdir(folder);

@@ -1,4 +1,4 @@
-#include "services/gateway/keyfile.h"
+#include "common/io/keyfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,13 +10,13 @@
 #include <unistd.h>
 #include <zmq.h>
 
-bool keyfile_make(struct keyfile *keys, const char *name) {
+bool pd_keyfile_make(struct pd_keyfile *keys, const char *name) {
   memset(keys, 0, sizeof *keys);
   (void)snprintf(keys->name, sizeof keys->name, "%s", name);
   return zmq_curve_keypair(keys->public_key, keys->secret_key) == 0;
 }
 
-enum pd_err keyfile_write(const struct keyfile *keys, const char *path, bool secret) {
+enum pd_err pd_keyfile_write(const struct pd_keyfile *keys, const char *path, bool secret) {
   char text[512];
   int size = snprintf(text, sizeof text,
                       "#   CURVE key of %s for Paidan's edge%s\nmetadata\n    name = \"%s\"\n"
@@ -45,7 +45,7 @@ static void take_value(const char *text, const char *name, char *value, size_t s
   value[end - open - 1] = '\0';
 }
 
-enum pd_err keyfile_read(const char *path, struct keyfile *keys) {
+enum pd_err pd_keyfile_read(const char *path, struct pd_keyfile *keys) {
   char text[2048];
   struct stat status;
   memset(keys, 0, sizeof *keys);
@@ -59,7 +59,7 @@ enum pd_err keyfile_read(const char *path, struct keyfile *keys) {
   take_value(text, "public-key =", keys->public_key, sizeof keys->public_key);
   take_value(text, "secret-key =", keys->secret_key, sizeof keys->secret_key);
   sodium_memzero(text, sizeof text);
-  if (!known || strlen(keys->public_key) != KEYFILE_TEXT - 1) return PD_EFORMAT;
+  if (!known || strlen(keys->public_key) != PD_KEYFILE_TEXT - 1) return PD_EFORMAT;
   if (keys->secret_key[0] == '\0') return PD_OK;
   return (status.st_mode & 077) == 0 ? PD_OK : PD_EINVAL;
 }
