@@ -42,6 +42,12 @@ class Count(unittest.TestCase):
     def test_a_test_that_did_not_run_is_a_failure(self):
         self.assertEqual(self.count([case("notrun"), case("disabled")]), (0, 2))
 
+    def test_a_test_that_says_why_it_is_skipped_counts_neither_way(self):
+        skipped = case("notrun", "SKIP  no node here").replace("<system", "<skipped/><system")
+        self.assertEqual(self.count([case("run"), skipped]), (1, 0))
+        silent = case("notrun").replace("<system", "<skipped/><system")
+        self.assertEqual(self.count([case("run"), silent]), (1, 1))
+
     def test_a_run_without_tests_is_a_failure(self):
         self.assertEqual(self.count([case("run")], []), (1, 1))
 
