@@ -15,8 +15,10 @@
 
 /* ---- what the handshake said ---- */
 
+/* Whoever does not speak CURVE hangs up, too, and sometimes before that is seen. */
 static void fail_line(struct line *line, enum line_state failure) {
-  line->state = line->failure = failure;
+  line->state = failure;
+  if (failure != LINE_HUNG_UP || line->failure != LINE_NO_EDGE) line->failure = failure;
 }
 
 static void take_news(struct line *line, unsigned event) {
@@ -48,8 +50,8 @@ static void pump_monitor(struct line *line) {
 
 static int say_state(struct paidan *paidan) {
   const char *at = paidan->endpoint;
-  bool open = paidan->line.state <= LINE_REACHED && paidan->line.failure != LINE_TRYING;
-  switch (open ? paidan->line.failure : paidan->line.state) {
+  bool ended = paidan->line.failure != LINE_TRYING;
+  switch (ended ? paidan->line.failure : paidan->line.state) {
   case LINE_DENIED:
     return client_fail(paidan, PAIDAN_EDENIED,
                        "the edge at %s refused the key %s: it is not granted; "

@@ -252,7 +252,7 @@ def test_whoever_is_not_let_in_is_told_why_within_the_deadline():
         refused(app, 'or it is no edge', port=port)
     with zmq.Context() as context, context.socket(zmq.ROUTER) as other:
         port = other.bind_to_random_port('tcp://127.0.0.1') - 2
-        refused(app, 'does not speak ZeroMQ with CURVE', port=port)
+        refused(app, 'no edge', port=port)  # it may hang up before it is understood
     file = words_of(app)[2]
     os.chmod(file, 0o644)
     refused(app, 'others may read it: chmod 600')
