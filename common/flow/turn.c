@@ -98,6 +98,7 @@ void pd_turn_lead(struct pd_turn *turn, int64_t now_ms) {
   pd_assert(!turn->leading);
   turn->leading = true;
   pd_turn_now(turn, now_ms);
+  if (turn->config.depth > 0) turn->writer.depth = turn->config.depth;
   struct pd_epoch_began body = PD_EPOCH_BEGAN_INIT;
   body.epoch = turn->writer.epoch;
   struct pd_event event = PD_EVENT_INIT;
@@ -291,6 +292,10 @@ void pd_turn_reply(struct pd_turn *turn, enum pd_commit_reply reply) {
   uint32_t count = pd_writer_reply(&turn->writer, reply);
   publish(turn, first, count);
 }
+
+void pd_turn_doubt(struct pd_turn *turn) { pd_writer_doubt(&turn->writer); }
+
+bool pd_turn_lost(const struct pd_turn *turn) { return turn->writer.lost; }
 
 bool pd_turn_wants_tail(const struct pd_turn *turn) { return pd_writer_wants_tail(&turn->writer); }
 

@@ -51,6 +51,7 @@ struct pd_turn_config {
   size_t entry_soft;     /* close the entry when its items take more than this */
   uint8_t *replies;
   size_t replies_size;
+  uint32_t depth; /* entries in flight, at most; 0: PD_WRITER_DEPTH */
   struct pd_turn_hooks hooks;
 };
 
@@ -180,9 +181,15 @@ const struct pd_packed *pd_turn_send(struct pd_turn *turn);
 /* The store's reply to the oldest entry that was sent. */
 void pd_turn_reply(struct pd_turn *turn, enum pd_commit_reply reply);
 
+/* The connection to the store was made anew: before anything else is sent, the tail is wanted. */
+void pd_turn_doubt(struct pd_turn *turn);
+
 /* After an outcome that is not known: the log's tail is wanted; here it is. */
 bool pd_turn_wants_tail(const struct pd_turn *turn);
 void pd_turn_tail(struct pd_turn *turn, uint64_t seq, const struct pd_hash *hash);
+
+/* The store has lost what was committed: nothing is sent until it has it again. */
+bool pd_turn_lost(const struct pd_turn *turn);
 
 /* Another leader has written: this turn is over. */
 bool pd_turn_fenced(const struct pd_turn *turn);

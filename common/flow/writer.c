@@ -55,6 +55,10 @@ uint32_t pd_writer_reply(struct pd_writer *writer, enum pd_commit_reply reply) {
   return 0;
 }
 
+void pd_writer_doubt(struct pd_writer *writer) {
+  if (writer->state == PD_WRITER_READY) writer->state = PD_WRITER_DOUBT;
+}
+
 bool pd_writer_wants_tail(const struct pd_writer *writer) {
   return writer->state == PD_WRITER_DOUBT && writer->waiting == 0;
 }
@@ -63,6 +67,8 @@ uint32_t pd_writer_tail(struct pd_writer *writer, uint64_t seq, const struct pd_
   pd_assert(pd_writer_wants_tail(writer));
   uint32_t committed = 0;
   bool ours = writer->seq == seq && pd_hash_equal(&writer->hash, hash);
+  writer->lost = seq < writer->seq || (seq == writer->seq && !ours);
+  if (writer->lost) return 0;
   for (uint32_t i = 0; i < writer->sent && !ours; i++) {
     const struct pd_packed *sent = slot(writer, i);
     if (sent->head.last_seq != seq || !pd_hash_equal(&sent->hash, hash)) continue;

@@ -1,9 +1,10 @@
 /* writer - the commit window of one log: what is in flight, what is known, and whether we still
  * lead.
  *
- *     READY: any reply but ok or dup leads to DOUBT
+ *     READY: any reply but ok or dup leads to DOUBT, and so does a new connection
  *     DOUBT: when all replies are in, the tail is read; then
- *            READY again, resending from the first absent entry, or FENCED by a foreign tail
+ *            READY again, resending from the first absent entry, or FENCED by a foreign tail;
+ *            a tail that lacks what was committed leaves it in DOUBT: the store has lost it
  *
  * At most `depth` entries are in flight, in order.  An unknown outcome is resolved by the log's
  * tail: our last committed entry or one of those in flight means we still lead; anything else is
@@ -38,6 +39,7 @@ struct pd_writer {
   uint64_t seq;        /* last committed */
   struct pd_hash hash; /* of the last committed entry; zeros for an empty log */
   uint64_t epoch;      /* of what we write */
+  bool lost;           /* the tail that was read last lacks what was committed */
 };
 
 /* Lead a log whose tail is (seq, hash, epoch): we write with epoch + 1. */
@@ -59,11 +61,14 @@ const struct pd_packed *pd_writer_send(struct pd_writer *writer);
 /* The reply to the oldest unanswered entry.  Returns how many entries became committed (0 or 1). */
 uint32_t pd_writer_reply(struct pd_writer *writer, enum pd_commit_reply reply);
 
+/* The store may be another one from here on: nothing is sent until its tail was read. */
+void pd_writer_doubt(struct pd_writer *writer);
+
 /* In DOUBT with no reply to come: read the tail and give it to pd_writer_tail. */
 bool pd_writer_wants_tail(const struct pd_writer *writer);
 
-/* The log's tail.  Returns how many entries it shows to be committed; then READY again, or FENCED.
- */
+/* The log's tail.  Returns how many entries it shows to be committed; then READY again, or FENCED;
+ * or still in DOUBT and `lost`: nothing may be built on such a log. */
 uint32_t pd_writer_tail(struct pd_writer *writer, uint64_t seq, const struct pd_hash *hash);
 
 #endif

@@ -79,6 +79,8 @@ struct pd_common_config {
   char log_redis[512];
   char log_user[64];
   char log_password_file[256];
+  uint64_t replicas;           /* that must have a commit before it counts; 0: none */
+  uint64_t replica_timeout_ms; /* until they are asked again */
   char vault_redis[512];
   char vault_user[64];
   char vault_password_file[256];
@@ -91,7 +93,7 @@ struct pd_common_config {
   uint64_t snapshot_every; /* events */
 };
 
-#define PD_COMMON_SETTINGS 17
+#define PD_COMMON_SETTINGS 19
 
 /* Write the common settings' rows into rows, which has room for PD_COMMON_SETTINGS; base is the
  * offset of the struct pd_common_config in the caller's struct. */

@@ -76,13 +76,11 @@ local function tail(keys)
   return {seq, hash, epoch}
 end
 
--- keys: log, tip.  The same; the tip is made to agree: the stream wins.
+-- keys: log, tip.  The same; the tip is made to agree: the stream wins.  It is written in any case: WAIT counts the
+-- replicas that have what its connection wrote, and so this tail.
 local function boot(keys)
   local seq, hash, epoch = stream_tail(keys[1])
-  local seq0, hash0, epoch0 = read_tip(keys[2])
-  if (seq0 or '0') ~= seq or (hash0 or ZEROS) ~= hash or (epoch0 or '0') ~= epoch then
-    write_tip(keys[2], seq, hash, epoch)
-  end
+  write_tip(keys[2], seq, hash, epoch)
   return {seq, hash, epoch}
 end
 

@@ -76,6 +76,7 @@ static enum pd_err build_turn(struct pd_shell *shell) {
   config.entry_soft = ENTRY_SOFT;
   config.replies = config.entries + PD_WRITER_SLOTS * ENTRY_SIZE;
   config.replies_size = REPLIES_SIZE;
+  config.depth = shell->common->replicas > 0 ? 1 : 0; /* WAIT blocks the connection */
   pd_turn_init(&shell->turn, &config);
   return PD_OK;
 }
@@ -209,12 +210,31 @@ static enum pd_err check_snapshot(struct pd_shell *shell) {
   return PD_ENOENT;
 }
 
+/* What we had acknowledged before another leader wrote must be below what it wrote. */
+static enum pd_err check_acked(struct pd_shell *shell) {
+  uint64_t seq = shell->acked_seq;
+  if (seq == 0) return PD_OK;
+  enum pd_err err = fetch(shell->boot, shell->service->core->log, seq);
+  if (err != PD_OK) return err;
+  const struct page *page = shell->boot->wanted;
+  bool there = page->count > 0 && page->entries[0].last_seq == seq &&
+               memcmp(page->entries[0].hash, shell->acked_hash.bytes, PD_HASH_SIZE) == 0;
+  page_free(shell->boot->wanted);
+  if (there) return PD_OK;
+  snprintf(shell->why, sizeof shell->why, "the log has lost what was acknowledged");
+  pd_say(PD_LEVEL_ERROR, pd_kv_text("msg", "the log has lost what was acknowledged"),
+         pd_kv_uint("acknowledged_seq", seq), pd_kv_uint("log_seq", shell->boot->tail.last_seq),
+         pd_kv_text("next", "another leader has written over it: restore the log"));
+  return PD_EIO;
+}
+
 static enum pd_err try_boot(struct pd_shell *shell) {
   enum pd_err err = settle_tip(shell);
   if (err == PD_OK) err = build_turn(shell);
   if (err != PD_OK) return err;
   if (!pd_shell_restore(shell)) err = build_turn(shell);
   if (err == PD_OK) err = check_snapshot(shell);
+  if (err == PD_OK) err = check_acked(shell);
   return err == PD_OK ? replay(shell) : err;
 }
 
@@ -242,6 +262,8 @@ static int boot(struct pd_shell *shell) {
 static const char *unready(struct pd_shell *shell) {
   if (shell->why[0] != 0) return shell->why;
   if (shell->phase != PD_PHASE_LIVE) return "the log is being replayed";
+  if (pd_turn_lost(&shell->turn)) return "the log has lost what was acknowledged";
+  if (pd_turn_wants_tail(&shell->turn)) return "it is being asked what the log holds";
   for (unsigned log = 1; log < PD_LOGS; log++)
     if (shell->feeds[log].behind) return "an input log is being read";
   return shell->service->unready == NULL ? NULL : shell->service->unready(shell->context);
@@ -258,6 +280,13 @@ static void on_store(void *context, bool up, const char *why) {
   snprintf(shell->why, sizeof shell->why, "%s%s", up ? "" : "the log's Redis is away: ", why);
   pd_say(up ? PD_LEVEL_INFO : PD_LEVEL_WARN,
          pd_kv_text("msg", up ? "store is up" : "store is away"), pd_kv_text("why", why));
+  /* It may be another server, with another tail. */
+  bool serving = shell->phase == PD_PHASE_LIVE || shell->phase == PD_PHASE_STOPPING;
+  if (up && !shell->store_up && serving) {
+    pd_turn_doubt(&shell->turn);
+    pd_shell_wake(shell);
+  }
+  shell->store_up = up;
 }
 
 static void make_counts(struct pd_shell *shell) {
@@ -318,6 +347,9 @@ static enum pd_err open_all(struct pd_shell *shell) {
   shell->zmq = zmq_ctx_new();
   snprintf(shell->why, sizeof shell->why, "the log's Redis is away: not connected yet");
   err = pd_store_open(&shell->store, &shell->loop, &redis, shell->shard.code, on_store, shell);
+  if (err == PD_OK)
+    pd_store_replicas(shell->store, (uint32_t)common->replicas,
+                      (uint32_t)common->replica_timeout_ms);
   if (err == PD_OK) err = set_archive(shell);
   if (err == PD_OK) err = pd_live_open(shell);
   if (err == PD_OK && shell->service->open != NULL)

@@ -11,6 +11,7 @@
 #define READ_ENTRIES 64      /* of one catch-up read */
 #define FRAMES_A_CALL 64     /* taken from one socket before others have their turn */
 #define REFUSED_PAUSE_MS 200 /* after the store refused a commit, or gave a bad entry */
+#define LOST_PAUSE_MS 1000   /* until the tail of a log that lost something is read again */
 #define BAD_SAID_EVERY_MS 10000
 #define NOTE_EVERY_MS 1000   /* marks without an event are noted at least this often */
 
@@ -232,6 +233,16 @@ static void send_commits(struct pd_shell *shell) {
   }
 }
 
+/* Not for us to paper over: what was acknowledged is not in the log.  If another server has it, it
+ * will be read there; until then nothing is served. */
+static void say_lost(struct pd_shell *shell, uint64_t seq) {
+  shell->retry_at = uv_now(&shell->loop) + LOST_PAUSE_MS;
+  if (!pd_journal_once("lost", BAD_SAID_EVERY_MS, uv_now(&shell->loop), NULL)) return;
+  pd_say(PD_LEVEL_ERROR, pd_kv_text("msg", "the log has lost what was acknowledged"),
+         pd_kv_uint("acknowledged_seq", shell->turn.writer.seq), pd_kv_uint("log_seq", seq),
+         pd_kv_text("next", "bring back the Redis that has it, or restore the log"));
+}
+
 static void on_tail(void *context, enum pd_err err, const struct pd_tail *tail) {
   struct pd_shell *shell = context;
   shell->tail_asked = false;
@@ -239,6 +250,7 @@ static void on_tail(void *context, enum pd_err err, const struct pd_tail *tail) 
   struct pd_hash hash;
   memcpy(hash.bytes, tail->hash, sizeof hash.bytes);
   pd_turn_tail(&shell->turn, tail->last_seq, &hash);
+  if (pd_turn_lost(&shell->turn)) say_lost(shell, tail->last_seq);
   pd_shell_wake(shell);
 }
 
@@ -313,6 +325,8 @@ void pd_live_round(struct pd_shell *shell) {
   send_commits(shell);
   if (pd_turn_fenced(turn)) {
     shell->phase = PD_PHASE_FENCED;
+    shell->acked_seq = turn->writer.seq;
+    shell->acked_hash = turn->writer.hash;
     pd_metric_add(shell->counts.fences, 1);
     uv_stop(&shell->loop);
     return;

@@ -71,6 +71,9 @@ struct pd_shell {
   bool snapshot_due;     /* stop feeding until the turn is quiet */
   bool tail_asked;
   bool hearing; /* the other feeds are looked at, because an entry waits for its cause */
+  uint64_t acked_seq; /* committed by us when another leader fenced us; its entry's hash */
+  struct pd_hash acked_hash;
+  bool store_up; /* as it said last */
   char why[160]; /* why the store is down; "" when it is up */
 };
 

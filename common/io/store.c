@@ -1,5 +1,6 @@
 #include "common/io/store.h"
 
+#include "common/flow/replicas.h"
 #include "common/io/store_parts.h"
 #include "common/io/store_seam.h"
 
@@ -20,6 +21,10 @@ struct pd_store {
   void *context;
   char told[192]; /* the reason last given, so that it is not repeated */
   struct store_seam seam;
+  uint32_t replicas; /* that must have what counts */
+  uint32_t timeout_ms;
+  uint64_t safe[PD_LOGS]; /* the last tail that counted since the connection was made */
+  bool held_back;         /* something, and the state callback knows */
 };
 
 /* A call on its way: which callback gets the reply. */
@@ -28,14 +33,16 @@ struct call {
     pd_commit_fn *commit;
     pd_tail_fn *tail;
     pd_read_fn *read;
-    pd_wait_fn *wait;
     pd_lease_fn *lease;
     pd_leases_fn *leases;
   } done;
   void *context;
-  struct pd_store *store; /* the rest: of a read */
-  uint64_t from_seq;
+  struct pd_store *store;
+  void (*counted)(struct call call, bool good); /* enough replicas have it; or nobody knows */
+  struct pd_tail tail;                          /* of a tail: to be told then */
+  uint64_t from_seq;                            /* the rest: of a read */
   uint32_t max_entries;
+  enum pd_log number;
   char log[36];
 };
 
@@ -88,6 +95,8 @@ static void on_state(void *context, bool up, const char *why) {
     return;
   }
   (void)uv_timer_stop(&self->timer);
+  memset(self->safe, 0, sizeof self->safe); /* the next server may have less */
+  self->held_back = false;
   tell(self, false, why);
 }
 
@@ -140,6 +149,12 @@ enum pd_err pd_store_archive(struct pd_store *self, const char *dir) {
   return store_seam_init(&self->seam, dir, self->shard);
 }
 
+void pd_store_replicas(struct pd_store *self, uint32_t replicas, uint32_t timeout_ms) {
+  pd_assert(timeout_ms >= 10 && timeout_ms <= 4000); /* the connection's pulse lasts 5 s */
+  self->replicas = replicas;
+  self->timeout_ms = timeout_ms;
+}
+
 bool pd_store_is_up(const struct pd_store *self) {
   return self->up;
 }
@@ -163,20 +178,94 @@ static struct call take(void *context) {
   return call;
 }
 
+/* ---- replicas ---- */
+
+/* Say what is held back, or with "" that it is not any more. */
+static void hold_back(struct pd_store *self, const char *why) {
+  bool held = why[0] != '\0';
+  if (self->closing || !self->up || (!held && !self->held_back)) return;
+  self->held_back = held;
+  tell(self, true, why);
+}
+
+static void on_replicas(void *context, const redisReply *reply);
+
+static void ask_replicas(struct call *kept) {
+  struct pd_store *self = kept->store;
+  struct store_command command;
+  store_command_wait(&command, self->replicas, self->timeout_ms);
+  if (pd_redis_send(self->redis, command.count, command.texts, command.lengths, on_replicas,
+                    kept) != PD_OK)
+    on_replicas(kept, NULL);
+}
+
+static void on_replicas(void *context, const redisReply *reply) {
+  struct call *kept = context;
+  struct pd_store *self = kept->store;
+  char why[64];
+  bool number = reply != NULL && reply->type == REDIS_REPLY_INTEGER;
+  int have = number ? (int)reply->integer : -1;
+  enum pd_replicas_verdict verdict = pd_replicas_judge(self->replicas, have);
+  if (verdict == PD_REPLICAS_SHORT) {
+    (void)snprintf(why, sizeof why, "%d of %u replicas have the last commit", have,
+                   self->replicas);
+    hold_back(self, why);
+    ask_replicas(kept);
+    return;
+  }
+  if (verdict == PD_REPLICAS_ENOUGH) hold_back(self, "");
+  struct call call = take(kept);
+  call.counted(call, verdict == PD_REPLICAS_ENOUGH);
+}
+
+/* Let the call's `counted` be called when enough replicas have everything up to this reply.  What
+ * came by a detour was done elsewhere, where this connection cannot ask: nobody knows. */
+static void count_replicas(const struct call *call, void (*counted)(struct call call, bool good)) {
+  struct call *kept = malloc(sizeof *kept);
+  bool can_ask = kept != NULL && !pd_redis_detoured(call->store->redis);
+  if (!can_ask) {
+    free(kept);
+    counted(*call, false);
+    return;
+  }
+  *kept = *call;
+  kept->counted = counted;
+  ask_replicas(kept);
+}
+
+/* ---- replies ---- */
+
+static void commit_counts(struct call call, bool good) {
+  struct pd_committed committed = {.reply = good ? PD_COMMIT_OK : PD_COMMIT_UNKNOWN};
+  call.done.commit(call.context, &committed);
+}
+
 static void on_commit(void *context, const redisReply *reply) {
   struct call call = take(context);
   struct pd_tail tail = {0};
   struct pd_committed committed = {0};
   committed.reply = store_reply_commit(reply, &tail, &committed.why);
   if (committed.reply == PD_COMMIT_FENCED) committed.tail = &tail;
-  call.done.commit(call.context, &committed);
+  if (pd_replicas_hold_commit(call.store->replicas, committed.reply))
+    count_replicas(&call, commit_counts);
+  else
+    call.done.commit(call.context, &committed);
+}
+
+static void tail_counts(struct call call, bool good) {
+  call.done.tail(call.context, good ? PD_OK : PD_EDOWN, &call.tail);
 }
 
 static void on_tail(void *context, const redisReply *reply) {
   struct call call = take(context);
-  struct pd_tail tail = {0};
-  enum pd_err err = store_reply_tail(reply, &tail);
-  call.done.tail(call.context, err, &tail);
+  enum pd_err err = store_reply_tail(reply, &call.tail);
+  if (err == PD_EIO) hold_back(call.store, reply->str);
+  if (err == PD_OK && pd_replicas_hold_tail(call.store->replicas, call.tail.last_seq)) {
+    count_replicas(&call, tail_counts);
+    return;
+  }
+  if (err == PD_OK) hold_back(call.store, "");
+  call.done.tail(call.context, err, &call.tail);
 }
 
 /* The stream begins too late: hand out what the archive has, else what the stream had. */
@@ -206,10 +295,27 @@ static void on_read(void *context, const redisReply *reply) {
   free(entries);
 }
 
-static void on_wait(void *context, const redisReply *reply) {
+static enum pd_err send_read(struct pd_store *self, struct call call) {
+  struct store_command command;
+  uint64_t limit = pd_replicas_limit(self->replicas, self->safe[call.number]);
+  store_command_read(&command, self->shard, call.log, call.from_seq, limit, call.max_entries);
+  return submit(self, &command, on_read, call);
+}
+
+static void limit_counts(struct call call, bool good) {
+  struct pd_store *self = call.store;
+  if (good) self->safe[call.number] = call.tail.last_seq;
+  if (!good || send_read(self, call) != PD_OK) call.done.read(call.context, PD_EDOWN, NULL, 0);
+}
+
+/* Where the log ended when somebody wanted to read beyond what counts. */
+static void on_limit(void *context, const redisReply *reply) {
   struct call call = take(context);
-  bool number = reply != NULL && reply->type == REDIS_REPLY_INTEGER;
-  call.done.wait(call.context, number ? (int)reply->integer : -1);
+  enum pd_err err = store_reply_tail(reply, &call.tail);
+  if (err != PD_OK || call.tail.last_seq < call.from_seq)
+    call.done.read(call.context, err, NULL, 0);
+  else
+    count_replicas(&call, limit_counts);
 }
 
 static void on_lease(void *context, const redisReply *reply) {
@@ -233,44 +339,42 @@ enum pd_err pd_store_commit(struct pd_store *self, const char *log, const struct
   if (!self->up) return PD_EDOWN;
   struct store_command command;
   store_command_commit(&command, self->shard, log, commit);
-  return submit(self, &command, on_commit, (struct call){.done.commit = done, .context = context});
+  struct call call = {.done.commit = done, .context = context, .store = self};
+  return submit(self, &command, on_commit, call);
 }
 
 enum pd_err pd_store_tail(struct pd_store *self, const char *log, pd_tail_fn *done, void *context) {
   if (!self->up) return PD_EDOWN;
   struct store_command command;
   store_command_tail(&command, self->shard, log);
-  return submit(self, &command, on_tail, (struct call){.done.tail = done, .context = context});
+  struct call call = {.done.tail = done, .context = context, .store = self};
+  return submit(self, &command, on_tail, call);
 }
 
 enum pd_err pd_store_boot(struct pd_store *self, const char *log, pd_tail_fn *done, void *context) {
   if (!self->up) return PD_EDOWN;
   struct store_command command;
   store_command_boot(&command, self->shard, log);
-  return submit(self, &command, on_tail, (struct call){.done.tail = done, .context = context});
+  struct call call = {.done.tail = done, .context = context, .store = self};
+  return submit(self, &command, on_tail, call);
 }
 
 enum pd_err pd_store_read(struct pd_store *self, const char *log, uint64_t from_seq,
                           uint32_t max_entries, pd_read_fn *done, void *context) {
   pd_assert(max_entries > 0 && max_entries <= 100000);
   if (!self->up) return PD_EDOWN;
-  struct store_command command;
-  store_command_read(&command, self->shard, log, from_seq, max_entries);
   struct call call = {.done.read = done,
                       .context = context,
                       .store = self,
                       .from_seq = from_seq,
-                      .max_entries = max_entries};
+                      .max_entries = max_entries,
+                      .number = pd_log_named(log)};
   (void)snprintf(call.log, sizeof call.log, "%s", log);
-  return submit(self, &command, on_read, call);
-}
-
-enum pd_err pd_store_wait(struct pd_store *self, uint32_t replicas, uint32_t timeout_ms,
-                          pd_wait_fn *done, void *context) {
-  if (!self->up) return PD_EDOWN;
+  if (!pd_replicas_hold_read(self->replicas, self->safe[call.number], from_seq))
+    return send_read(self, call);
   struct store_command command;
-  store_command_wait(&command, replicas, timeout_ms);
-  return submit(self, &command, on_wait, (struct call){.done.wait = done, .context = context});
+  store_command_tail(&command, self->shard, log);
+  return submit(self, &command, on_limit, call);
 }
 
 enum pd_err pd_store_lease(struct pd_store *self, const char *log, enum pd_lease_ask ask,

@@ -8,7 +8,7 @@
  *
  * Invariants:
  *     - a commit is all or nothing: one XADD after every check, nothing after it;
- *     - every callback is called exactly once, in the order of the calls;
+ *     - every callback is called exactly once, those of one kind in the order of the calls;
  *     - UNKNOWN means just that: the entry may be there or not; read the tail.
  *
  * Entries are handed out as they are stored: whoever reads them checks hash and chain
@@ -69,9 +69,8 @@ typedef void pd_commit_fn(void *context, const struct pd_committed *committed);
 typedef void pd_tail_fn(void *context, enum pd_err err, const struct pd_tail *tail);
 typedef void pd_read_fn(void *context, enum pd_err err, const struct pd_stored *entries,
                         size_t count);
-/* How many replicas have it; negative when the connection broke. */
-typedef void pd_wait_fn(void *context, int replicas);
-/* Up: connected and the library's version is right.  Down: why is a phrase for /readyz. */
+/* Up: connected and the library's version is right; a why that is not "" says what is held back.
+ * Down: why is a phrase for /readyz. */
 typedef void pd_store_state_fn(void *context, bool up, const char *why);
 
 /* Begin to connect.  shard: the 6-digit adcode.  state may be NULL.  PD_EINVAL: the url is not
@@ -87,6 +86,12 @@ void pd_store_close(struct pd_store *store);
 /* Where pd_store_read() goes on when a log's stream begins after what is wanted; dir as in
  * archive.h.  PD_EBOUNDS: too long. */
 PD_MUST_USE enum pd_err pd_store_archive(struct pd_store *store, const char *dir);
+
+/* From here on commits, tails and reads count, and are told, once so many replicas have what they
+ * rest on (common/flow/replicas.h); they are asked again every timeout_ms (10 .. 4000), which
+ * blocks the connection.  Fewer than that is said to the state callback.  Call it right after
+ * opening. */
+void pd_store_replicas(struct pd_store *store, uint32_t replicas, uint32_t timeout_ms);
 
 /* Up, as the state callback said. */
 bool pd_store_is_up(const struct pd_store *store);
@@ -113,11 +118,6 @@ PD_MUST_USE enum pd_err pd_store_boot(struct pd_store *store, const char *log, p
  * Besides the errors of pd_read_fn: PD_ECORRUPT, the archive is damaged there. */
 PD_MUST_USE enum pd_err pd_store_read(struct pd_store *store, const char *log, uint64_t from_seq,
                                       uint32_t max_entries, pd_read_fn *done, void *context);
-
-/* Wait until so many replicas have what this connection committed.  Blocks everything behind it on
- * this connection. */
-PD_MUST_USE enum pd_err pd_store_wait(struct pd_store *store, uint32_t replicas,
-                                      uint32_t timeout_ms, pd_wait_fn *done, void *context);
 
 /* Who holds the lease of a log (common/flow/lease.h): the key `{370302}:lease:NAME`. */
 #define PD_HOLDER_NAME 32

@@ -187,7 +187,7 @@ enum pd_err pd_store_read_now(struct pd_store_now *self, const char *log, uint64
                               uint32_t max_entries, struct pd_store_page *page) {
   *page = (struct pd_store_page){0};
   struct store_command command;
-  store_command_read(&command, self->shard, log, from_seq, max_entries);
+  store_command_read(&command, self->shard, log, from_seq, UINT64_MAX, max_entries);
   page->reply = ask(self, &command);
   enum pd_err err = store_reply_read(page->reply, &page->entries, &page->count);
   if (err == PD_OK && store_seam_needed(&self->seam, from_seq, page->entries, page->count))

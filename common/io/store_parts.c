@@ -86,14 +86,17 @@ void store_command_boot(struct store_command *self, uint32_t shard, const char *
 }
 
 void store_command_read(struct store_command *self, uint32_t shard, const char *log,
-                        uint64_t from_seq, uint32_t max_entries) {
+                        uint64_t from_seq, uint64_t to_seq, uint32_t max_entries) {
   begin(self);
   add_text(self, "XRANGE");
   add_log_key(self, shard, log);
   add_number(self, 0, from_seq, "-0");
-  add_text(self, "+");
+  if (to_seq == UINT64_MAX)
+    add_text(self, "+");
+  else
+    add_number(self, 1, to_seq, "-0");
   add_text(self, "COUNT");
-  add_number(self, 1, max_entries, "");
+  add_number(self, 2, max_entries, "");
 }
 
 void store_command_wait(struct store_command *self, uint32_t replicas, uint32_t timeout_ms) {

@@ -28,7 +28,7 @@ void store_command_commit(struct store_command *self, uint32_t shard, const char
 void store_command_tail(struct store_command *self, uint32_t shard, const char *log);
 void store_command_boot(struct store_command *self, uint32_t shard, const char *log);
 void store_command_read(struct store_command *self, uint32_t shard, const char *log,
-                        uint64_t from_seq, uint32_t max_entries);
+                        uint64_t from_seq, uint64_t to_seq, uint32_t max_entries);
 void store_command_wait(struct store_command *self, uint32_t replicas, uint32_t timeout_ms);
 void store_command_trim(struct store_command *self, uint32_t shard, const char *log,
                         uint64_t keep_from_seq);

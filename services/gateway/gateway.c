@@ -359,8 +359,11 @@ static enum pd_err open_all(struct gateway *gateway) {
   if (err == PD_OK)
     err = pd_store_open(&gateway->store, &gateway->loop, &redis, gateway_shard(gateway), on_store,
                         gateway);
-  if (err == PD_OK) try_open(gateway);
-  return err;
+  if (err != PD_OK) return err;
+  pd_store_replicas(gateway->store, (uint32_t)common->replicas,
+                    (uint32_t)common->replica_timeout_ms);
+  try_open(gateway);
+  return PD_OK;
 }
 
 static void close_all(struct gateway *gateway) {

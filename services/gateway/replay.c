@@ -458,6 +458,7 @@ enum pd_err replay_open(struct gateway *gateway) {
   enum pd_err err =
       pd_store_open(&self->store, &gateway->loop, &redis, gateway_shard(gateway), NULL, NULL);
   if (err != PD_OK) return err;
+  pd_store_replicas(self->store, (uint32_t)common->replicas, (uint32_t)common->replica_timeout_ms);
   return pd_store_archive(self->store, common->archive_dir[0] == 0 ? dir : common->archive_dir);
 }
 
