@@ -304,10 +304,30 @@ static void close_batch(struct pd_shell *shell, bool late) {
 static bool snapshot_is_old(const struct pd_shell *shell) {
   const struct pd_turn *turn = &shell->turn;
   uint64_t every = shell->common->snapshot_every;
+  every += every / 8 * shell->service->core->log; /* not all daemons at the same moment */
   bool old = turn->writer.seq - shell->snapshot_seq >= every;
   for (unsigned log = 1; log < PD_LOGS && !old; log++)
     old = turn->inputs[log].next >= shell->snapshot_next[log] + every;
   return every > 0 && old;
+}
+
+/* While a snapshot is due, frames wait in their sockets: passed over, they would have to be read
+ * from the store again. */
+static void pause_feeds(struct pd_shell *shell, bool paused) {
+  for (unsigned log = 1; log < PD_LOGS; log++)
+    if (shell->feeds[log].watch != NULL) pd_bus_pause(shell->feeds[log].watch, paused);
+}
+
+/* Keep input back until the turn is quiet, then let a child write the image down. */
+static void take_snapshot(struct pd_shell *shell) {
+  bool rested = shell->snapshot_pid == 0 && uv_now(&shell->loop) >= shell->snapshot_rest;
+  if (rested && !shell->snapshot_due && shell->phase == PD_PHASE_LIVE && snapshot_is_old(shell)) {
+    shell->snapshot_due = true;
+    pause_feeds(shell, true);
+  }
+  if (!shell->snapshot_due || !pd_turn_quiet(&shell->turn)) return;
+  pd_shell_save(shell, true);
+  pause_feeds(shell, false);
 }
 
 void pd_live_round(struct pd_shell *shell) {
@@ -331,10 +351,7 @@ void pd_live_round(struct pd_shell *shell) {
     uv_stop(&shell->loop);
     return;
   }
-  bool rested = shell->snapshot_pid == 0 && uv_now(&shell->loop) >= shell->snapshot_rest;
-  if (rested && snapshot_is_old(shell))
-    shell->snapshot_due = shell->phase == PD_PHASE_LIVE;
-  if (shell->snapshot_due && pd_turn_quiet(turn)) pd_shell_save(shell, true);
+  take_snapshot(shell);
   if (shell->phase == PD_PHASE_STOPPING && pd_turn_quiet(turn)) uv_stop(&shell->loop);
   arm_deadline(shell);
 }
