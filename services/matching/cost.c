@@ -1,6 +1,7 @@
 #include "services/matching/cost.h"
 
 #include "common/base/calendar.h"
+#include "services/matching/emergency.h"
 
 #define LOAD_ONE STATE_LOAD_ONE
 #define SKILL_LAST PD_SKILL_SIGN_LANGUAGE
@@ -19,8 +20,10 @@ static uint32_t rare_skills(const struct matching *self, const struct matching_p
 }
 
 struct costs costs_begin(const struct matching *self, const struct order *order, int64_t now_ms) {
+  static const struct matching_policy nearest = {.candidates = 1}; /* nothing but the way counts */
   const struct matching_policy *policy = state_policy(self, order);
   pd_assert(order->id != 0 && policy->candidates > 0);
+  if (emergency_is(order)) policy = &nearest;
   bool known = !pd_id_is_zero(&order->requester) && state_served_by(self, &order->requester) > 0;
   return (struct costs){.self = self,
                         .order = order,

@@ -1,5 +1,6 @@
 #include "services/matching/direct.h"
 
+#include "services/matching/emergency.h"
 #include "services/matching/nearby.h"
 #include "services/matching/waves.h"
 
@@ -26,14 +27,10 @@ static bool has_open_offer(const struct matching *self, uint32_t number, uint32_
   return at != 0;
 }
 
-static bool is_emergency(const struct order *order) {
-  return order->kind == PD_ORDER_KIND_EMERGENCY || order->urgency == PD_URGENCY_EMERGENCY;
-}
-
 enum pd_reason direct_hall(const struct matching *self, const struct order *order) {
   pd_assert(order->id != 0);
   if (order->stopped) return PD_REASON_ORDER_ENDED;
-  bool open = state_policy(self, order)->hall != 0 && !order->sensitive && !is_emergency(order);
+  bool open = state_policy(self, order)->hall != 0 && !order->sensitive && !emergency_is(order);
   if (!open) return PD_REASON_HALL_CLOSED;
   return state_free_slots(order) == 0 ? PD_REASON_FILLED : PD_REASON_UNSPECIFIED;
 }

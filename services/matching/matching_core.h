@@ -55,6 +55,9 @@ struct matching_policy {
   uint32_t rare_permille;   /* of the active volunteers: so many at most have a rare skill */
   uint32_t fill_percent;    /* acceptances that a wave is sized for, of its free slots; 0: none */
   uint32_t hall;            /* 1: open orders may be asked for in the hall */
+  uint32_t phase_offers;    /* of an emergency: invitations of a phase for each free slot */
+  uint32_t phase_ring_m;    /* each phase looks so much farther */
+  uint32_t phase_minutes;   /* from one phase to the next */
 };
 
 /* 3 offers a slot, 64 a wave; 60, 30, 15, 15 minutes; 15 minutes lead; 50 km; 14 days; the others

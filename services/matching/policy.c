@@ -25,6 +25,9 @@ const struct matching_policy matching_policy_default = {
     .rare_permille = 20,
     .fill_percent = 200,
     .hall = 1,
+    .phase_offers = 4,
+    .phase_ring_m = 1000,
+    .phase_minutes = 3,
 };
 
 const struct policy_row policy_rows[POLICY_ROWS] = {
@@ -70,6 +73,12 @@ const struct policy_row policy_rows[POLICY_ROWS] = {
         "offers_per_slot."),
     ROW("hall", HALL, hall, 0, 1,
         "1: open orders may be asked for in the hall (1); emergencies and sensitive orders never."),
+    ROW("phase_offers", PHASE_OFFERS, phase_offers, 1, MATCHING_WAVE_MAX,
+        "Of an emergency: invitations of one phase for each free slot (4); no more than wave_max."),
+    ROW("phase_ring_m", PHASE_RING_M, phase_ring_m, 100, 50000,
+        "Of an emergency: metres by which each phase looks farther (1000)."),
+    ROW("phase_minutes", PHASE_MINUTES, phase_minutes, 1, 1440,
+        "Of an emergency: minutes from one phase to the next (3); the earlier offers stay open."),
 };
 
 uint32_t policy_get(const struct matching_policy *policy, const struct policy_row *row) {

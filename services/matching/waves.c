@@ -3,6 +3,7 @@
 #include "common/base/calendar.h"
 #include "services/matching/cost.h"
 #include "services/matching/direct.h"
+#include "services/matching/emergency.h"
 #include "services/matching/nearby.h"
 
 #define REASONS (PD_REASON_FULL + 1)
@@ -23,7 +24,7 @@ struct wave {
   uint32_t count;
   uint32_t considered;
   uint32_t tally[REASONS]; /* people kept out, by reason */
-  uint32_t zero;
+  uint32_t ring_m;         /* of an emergency's phase: nobody farther away is looked at; else 0 */
   struct invitation invited[MATCHING_WAVE_MAX];
 };
 
@@ -71,7 +72,8 @@ static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 static uint32_t wave_room(const struct matching *self, const struct order *order,
                           uint32_t *wanted) {
   pd_assert(state_free_slots(order) > 0);
-  *wanted = state_wave_size(self, order);
+  bool phase = emergency_is(order);
+  *wanted = phase ? emergency_size(state_policy(self, order), order) : state_wave_size(self, order);
   uint32_t room = least(pd_pool_free(&self->free_offers), pd_pool_free(&self->free_asked));
   if (pd_pool_free(&self->free_bookings) == 0) room = 0;
   return least(*wanted, room);
@@ -110,6 +112,14 @@ static void sort_as_met(struct wave *wave) {
   }
 }
 
+/* Does the phase look this far?  It does, whatever the ring, until it has found somebody. */
+static bool is_in_ring(struct wave *wave, const struct matching_policy *policy,
+                       uint32_t distance_m) {
+  if (wave->ring_m == 0) return true;
+  if (wave->count == 0) wave->ring_m = emergency_widened_m(policy, wave->ring_m, distance_m);
+  return distance_m <= wave->ring_m;
+}
+
 /* Look at the people around, nearest first, until the wave is full of those who cost least. */
 static void gather(struct matching *self, const struct rules *rules, struct wave *wave) {
   struct nearby walk;
@@ -124,7 +134,7 @@ static void gather(struct matching *self, const struct rules *rules, struct wave
          nearby_next(&walk, &number, &distance_m)) {
     struct invitation one = {
         .volunteer = number, .distance_m = distance_m, .met = wave->considered};
-    if (is_settled(wave, &costs, distance_m)) break;
+    if (is_settled(wave, &costs, distance_m) || !is_in_ring(wave, rules->policy, distance_m)) break;
     enum pd_reason reason = rules_try(rules, number, distance_m, &one.time);
     wave->considered++;
     if (reason != PD_REASON_UNSPECIFIED) {
@@ -190,7 +200,7 @@ static void count_everybody(struct matching *self, const struct rules *rules, st
 
 static void say_unmatched(struct pd_outbox *out, const struct order *order,
                           const struct wave *wave) {
-  pd_assert(order->open_offers == order->called);
+  pd_assert(order->open_offers == order->called || emergency_is(order));
   struct tallies tallies;
   list_tallies(wave, &tallies);
   struct pd_order_unmatched said = PD_ORDER_UNMATCHED_INIT;
@@ -211,7 +221,8 @@ int64_t waves_expiry(const struct matching *self, const struct order *order, int
 
 static void say_wave(const struct matching *self, struct pd_outbox *out, const struct order *order,
                      const struct wave *wave) {
-  pd_assert(wave->count > 0 && order->open_offers == order->called);
+  bool phase = emergency_is(order);
+  pd_assert(wave->count > 0 && (order->open_offers == order->called || phase));
   struct tallies tallies;
   list_tallies(wave, &tallies);
   struct pd_wave_opened said = PD_WAVE_OPENED_INIT;
@@ -219,6 +230,12 @@ static void say_wave(const struct matching *self, struct pd_outbox *out, const s
   said.wave = order->wave + 1;
   said.offers = wave->count;
   said.expires_at_ms = waves_expiry(self, order, out->input->now_ms);
+  if (phase) {
+    int64_t next_ms =
+        out->input->now_ms + state_policy(self, order)->phase_minutes * PD_MINUTE_MS;
+    said.next_at_ms = next_ms < said.expires_at_ms ? next_ms : said.expires_at_ms;
+    said.ring_m = wave->ring_m;
+  }
   said.considered = wave->considered;
   said.n_excluded = tallies.count;
   said.excluded = tallies.list;
@@ -227,6 +244,7 @@ static void say_wave(const struct matching *self, struct pd_outbox *out, const s
 
 static void say_offers(const struct matching *self, struct pd_outbox *out,
                        const struct order *order, const struct wave *wave) {
+  uint32_t before = order->open_offers;
   for (uint32_t i = 0; i < wave->count; i++) {
     const struct invitation *invited = &wave->invited[i];
     struct pd_offer_made said = PD_OFFER_MADE_INIT;
@@ -243,13 +261,14 @@ static void say_offers(const struct matching *self, struct pd_outbox *out,
     said.rare_m = (int32_t)invited->cost.rare_m;
     pd_emit_offer_made(out, &said);
   }
-  pd_assert(order->open_offers == wave->count + order->called);
+  pd_assert(order->open_offers == before + wave->count);
 }
 
-void waves_open(struct matching *self, struct pd_outbox *out, uint32_t entry) {
+/* The next wave; beside: open offers of the ones before are no hindrance. */
+static void open_wave(struct matching *self, struct pd_outbox *out, uint32_t entry, bool beside) {
   const struct order *order = &self->orders[entry];
-  if (order->id == 0 || order->stopped || order->open_offers > order->called) return;
-  if (state_wanted_slots(order) == 0) return;
+  if (order->id == 0 || order->stopped || state_wanted_slots(order) == 0) return;
+  if (order->open_offers > order->called && !beside) return;
   struct wave wave;
   uint32_t wanted;
   wave.count = 0;
@@ -258,6 +277,7 @@ void waves_open(struct matching *self, struct pd_outbox *out, uint32_t entry) {
   wave.wanted = wave_room(self, order, &wanted);
   mark_asked(self, order);
   struct rules rules = rules_begin(self, order, out->input->now_ms, true);
+  wave.ring_m = emergency_is(order) ? emergency_ring_m(rules.policy, order) : 0;
   bool late = rules.first_ms > rules.last_ms;
   if (wave.wanted == 0) {
     wave.tally[PD_REASON_FULL] = wanted;
@@ -272,6 +292,11 @@ void waves_open(struct matching *self, struct pd_outbox *out, uint32_t entry) {
   }
   say_wave(self, out, order, &wave);
   say_offers(self, out, order, &wave);
+}
+
+void waves_open(struct matching *self, struct pd_outbox *out, uint32_t entry) {
+  pd_assert(entry <= self->limits.orders);
+  open_wave(self, out, entry, false);
 }
 
 static void close_offer(const struct matching *self, struct pd_outbox *out, uint32_t entry,
@@ -313,7 +338,8 @@ void waves_due(struct matching *self, struct pd_outbox *out, const struct pd_wav
   bool latest = due->wave == order->wave;
   if (!retry && !latest) return;
   close_expired(self, out, entry, due_ms);
-  if (retry || due_ms >= order->wave_next_ms) waves_open(self, out, entry);
+  if (!retry && due_ms < order->wave_next_ms) return;
+  open_wave(self, out, entry, order->id != 0 && emergency_is(order));
 }
 
 /* The time to be booked: as offered; or, when that has begun already, the next that suits. */

@@ -10,8 +10,9 @@
 #include "services/matching/rules.h"
 #include "services/matching/state.h"
 
-/* Invite for an order entry now: wave_opened and its offers, or order_unmatched.  Says nothing
- * while offers of a wave are open, no slot is free, or the order is stopped. */
+/* Invite for an order entry now, in an emergency its next phase: wave_opened and its offers, or
+ * order_unmatched.  Says nothing while offers of a wave are open, no slot is free, or the order is
+ * stopped. */
 void waves_open(struct matching *self, struct pd_outbox *out, uint32_t entry);
 
 /* The time of a wave is over (of an open one: its offers end SILENT), or an unmatched order is

@@ -344,9 +344,12 @@ static bool overtake_offer(struct notification *self, uint64_t offer) {
 }
 
 static void tell_withdrawn(struct notification *self, const struct pd_event *event, uint64_t order,
-                           uint64_t offer, struct pd_id volunteer) {
+                           uint64_t offer, struct pd_id volunteer, bool filled) {
   struct notification_message message =
       draft(self, event, 0, PD_TEMPLATE_OFFER_WITHDRAWN, order_find(self, order));
+  bool emergency =
+      message.urgency == PD_URGENCY_EMERGENCY || message.kind == PD_ORDER_KIND_EMERGENCY;
+  if (filled && emergency) message.template = PD_TEMPLATE_STOOD_DOWN;
   message.person = volunteer;
   message.order = order;
   message.subject = offer;
@@ -365,7 +368,8 @@ static void on_offer_closed(struct notification *self, const struct pd_event *ev
   pd_assert(event->body_case == PD_EVENT_OFFER_CLOSED);
   const struct pd_offer_closed *closed = event->offer_closed;
   if (overtake_offer(self, closed->offer) || !is_told(closed->reason)) return;
-  tell_withdrawn(self, event, closed->order, closed->offer, PD_ID(closed->volunteer));
+  tell_withdrawn(self, event, closed->order, closed->offer, PD_ID(closed->volunteer),
+                 closed->reason == PD_REASON_FILLED);
 }
 
 /* Who asked in the hall hears why it is not to be had; a coordinator reads it where it was said. */
@@ -389,7 +393,7 @@ static void on_slot_filled(struct notification *self, const struct pd_event *eve
   if (at == 0 && filled->order <= self->facts->last_order) {
     /* The order was closed while matching filled the slot. */
     if (filled->offer != 0)
-      tell_withdrawn(self, event, filled->order, filled->offer, PD_ID(filled->volunteer));
+      tell_withdrawn(self, event, filled->order, filled->offer, PD_ID(filled->volunteer), false);
     return;
   }
   struct notification_message message = draft(self, event, 0, PD_TEMPLATE_BOOKED, at);

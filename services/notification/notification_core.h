@@ -13,7 +13,8 @@
  *     offer_made                         volunteer OFFER, or OFFER_COMMANDED; who asked in the hall
  *                                        is BOOKED at once
  *     offer_closed FILLED, ORDER_ENDED,
- *       OVERLAP, CAPACITY, HOURS, FULL   volunteer OFFER_WITHDRAWN, if the OFFER went out
+ *       OVERLAP, CAPACITY, HOURS, FULL   volunteer OFFER_WITHDRAWN, if the OFFER went out; where an
+ *                                        emergency is FILLED: STOOD_DOWN
  *     offer_denied (asked in the hall)   volunteer ASK_DENIED
  *     slot_filled                        volunteer BOOKED (0), requester HELP_FOUND (1)
  *     slot_reopened                      requester HELPER_LOST, if the HELP_FOUND went out

@@ -205,7 +205,10 @@ static void on_wave_opened(struct scheduling *self, const struct pd_wave_opened 
   if (job == NULL || job->served) return;
   job->wave = body->wave;
   job->wave_open = true;
-  job->wave_ends_ms = bounded_ms(body->expires_at_ms);
+  int64_t expires_ms = bounded_ms(body->expires_at_ms);
+  bool phase = body->next_at_ms > 0; /* its offers outlive it */
+  job->wave_ends_ms = phase ? bounded_ms(body->next_at_ms) : expires_ms;
+  if (phase && expires_ms > job->calls_end_ms) job->calls_end_ms = expires_ms;
   pd_assert(job->wave_ends_ms >= 0 && job->wave_ends_ms <= TIME_MAX);
   job->touched_ms = now_ms;
   set_job_timer(self, job);

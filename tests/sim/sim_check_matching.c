@@ -22,6 +22,7 @@ struct judge_question {
 struct judge {
   struct view view;
   uint64_t order; /* that the latest input was about */
+  uint64_t due_order; /* for which it was wave_due */
   uint64_t offer;
   uint32_t person;           /* index plus 1 */
   uint32_t moved;            /* index plus 1 of who made room in this turn */
@@ -161,6 +162,7 @@ static uint32_t most_offers(const struct judge *judge, const struct view_order *
   uint32_t free = view_free_slots(order) - order->called, known = judge->known[order->kind];
   uint32_t yes = judge->yes[order->kind] > 0 ? judge->yes[order->kind] : 1;
   uint32_t most = known < 64 ? 3 * free : (2 * free * known + yes - 1) / yes;
+  if (is_emergency(order)) most = 4 * free;
   return most < 64 ? most : 64;
 }
 
@@ -171,12 +173,45 @@ static void note_answer(struct judge *judge, const struct view_offer *offer, boo
   judge->yes[kind] += yes;
 }
 
+/* All offers have ended; or, in an emergency, the next phase is due by scheduling's word. */
+static bool may_go_on(const struct view_order *order) {
+  bool due = order->due_now && order->due_ms >= order->wave_next_ms && is_emergency(order);
+  return order->open_offers == order->called || due;
+}
+
+/* A phase of an emergency comes with the time of the next one, three minutes on, and looks a
+ * kilometre farther each time. */
+static void check_phase(struct judge *judge, const struct pd_event *event,
+                        struct view_order *order) {
+  const struct pd_wave_opened *body = event->wave_opened;
+  int64_t next = event->time_ms + 3 * MINUTE;
+  if (next > body->expires_at_ms) next = body->expires_at_ms;
+  FAIL_UNLESS(judge, body->next_at_ms == next, event, "phases: the next one is due elsewhen");
+  FAIL_UNLESS(judge, body->ring_m % 1000 == 0 && body->ring_m >= 1000 * body->wave, event,
+              "phases: the ring of phase %u is %u m", body->wave, body->ring_m);
+  order->phase_ms = event->time_ms;
+}
+
+/* Nobody who could have been asked is nearer than who was. */
+static void check_nearest(const struct judge *judge, const struct pd_event *event,
+                          const struct view_order *order) {
+  int64_t start = order->phase_ms + LEAD > order->from_ms ? order->phase_ms + LEAD : order->from_ms;
+  for (uint32_t i = 0; i < judge->view.person_count; i++) {
+    const struct view_person *person = &judge->view.persons[i];
+    if (!person->volunteer || metres(order, person) > order->last_distance - 1.01) continue;
+    if (person->ever_booked || objection(judge, order, i, 0) != NULL) continue;
+    int64_t end = start + order->minutes * MINUTE;
+    FAIL_UNLESS(judge, objection_to_time(judge, order, i, start, end, 0) != NULL, event,
+                "phases: person %u is nearer and was not asked", i);
+  }
+}
+
 static void on_wave(struct judge *judge, const struct pd_event *event) {
   const struct pd_wave_opened *body = event->wave_opened;
   struct view_order *order = view_order(&judge->view, body->order);
   FAIL_UNLESS(judge, order != NULL && !order->stopped && !order->closed, event,
               "a wave for an order that is over");
-  FAIL_UNLESS(judge, body->wave == order->wave + 1 && order->open_offers == order->called, event,
+  FAIL_UNLESS(judge, body->wave == order->wave + 1 && may_go_on(order), event,
               "wave %u after wave %u", body->wave, order->wave);
   FAIL_UNLESS(judge, view_free_slots(order) > order->called, event,
               "a wave for slots for which somebody is named");
@@ -189,6 +224,11 @@ static void on_wave(struct judge *judge, const struct pd_event *event) {
   for (size_t i = 0; i < body->n_excluded; i++) people += body->excluded[i]->count;
   FAIL_UNLESS(judge, people == body->considered, event, "%u of %u considered people are told of",
               people, body->considered);
+  if (is_emergency(order)) check_phase(judge, event, order);
+  FAIL_UNLESS(judge, is_emergency(order) || (body->next_at_ms == 0 && body->ring_m == 0), event,
+              "a phase of no emergency");
+  order->wave_next_ms = body->next_at_ms != 0 ? body->next_at_ms : body->expires_at_ms;
+  order->ring_m = body->ring_m;
   order->wave = body->wave;
   order->wave_left = body->offers;
   order->wave_ends_ms = body->expires_at_ms;
@@ -285,12 +325,16 @@ static void on_offer(struct judge *judge, const struct pd_event *event) {
   if (body->how == 0) {
     order->wave_left--;
     order->last_distance = body->distance_m;
+    FAIL_UNLESS(judge, order->ring_m == 0 || body->distance_m <= order->ring_m, event,
+                "phases: outside the ring");
   }
   order->called += body->how == PD_OFFER_HOW_COMMANDED;
   order->open_offers++;
   view->persons[person].open_offers++;
   FAIL_UNLESS(judge, ++judge->open_offers <= view->sim->limits.offers, event,
               "limits: more open offers than the shard holds");
+  bool last = body->how == 0 && order->wave_left == 0;
+  if (last && order->ring_m != 0) check_nearest(judge, event, order);
 }
 
 /* The offer that ends here; it must be open. */
@@ -358,8 +402,8 @@ static void check_unmatched(struct judge *judge, const struct pd_event *event,
 static void on_unmatched(struct judge *judge, const struct pd_event *event) {
   const struct pd_order_unmatched *body = event->order_unmatched;
   struct view_order *order = view_order(&judge->view, body->order);
-  FAIL_UNLESS(judge, order != NULL && !order->stopped && order->open_offers == order->called,
-              event, "unmatched, but over or invited");
+  FAIL_UNLESS(judge, order != NULL && !order->stopped && may_go_on(order), event,
+              "unmatched, but over or invited");
   uint32_t people = 0;
   bool full = false;
   for (size_t i = 0; i < body->n_excluded; i++) {
@@ -549,10 +593,18 @@ static void on_question(struct judge *judge, uint64_t order, ProtobufCBinaryData
       .order = order, .person = view_person(&judge->view, person), .how = how};
 }
 
+/* What was due was due for the input before. */
+static void forget_due(struct judge *judge) {
+  struct view_order *order = view_order(&judge->view, judge->due_order);
+  if (order != NULL) order->due_now = false;
+  judge->due_order = 0;
+}
+
 static void on_input(struct judge *judge, const struct pd_event *event) {
   judge->order = judge->offer = 0;
   judge->person = 0;
   judge->question = (struct judge_question){0};
+  forget_due(judge);
   if (event->body_case == PD_EVENT_OFFER_COMMANDED)
     on_question(judge, event->offer_commanded->order, event->offer_commanded->volunteer,
                 PD_OFFER_HOW_COMMANDED);
@@ -588,7 +640,11 @@ static void on_input(struct judge *judge, const struct pd_event *event) {
     on_order_over(judge, event->order_closed->order, true);
   if (event->body_case == PD_EVENT_WAVE_DUE) {
     struct view_order *order = view_order(&judge->view, event->wave_due->order);
-    if (order != NULL) order->due_ms = event->time_ms;
+    if (order != NULL) {
+      order->due_ms = event->time_ms;
+      order->due_now = true;
+      judge->due_order = order->number;
+    }
     judge->order = event->wave_due->order;
   }
 }

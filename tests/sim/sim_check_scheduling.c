@@ -221,7 +221,9 @@ static void hear_matching(struct desk *desk, const struct pd_event *event) {
     if (task == NULL || task->served) return;
     task->wave = event->wave_opened->wave;
     task->wave_open = true;
-    task->wave_ends_ms = event->wave_opened->expires_at_ms;
+    int64_t ends = event->wave_opened->expires_at_ms, next = event->wave_opened->next_at_ms;
+    task->wave_ends_ms = next != 0 ? next : ends;
+    if (next != 0 && ends > task->calls_end_ms) task->calls_end_ms = ends;
     task->touched_ms = event->time_ms;
   }
   if (event->body_case == PD_EVENT_OFFER_MADE &&

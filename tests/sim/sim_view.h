@@ -41,7 +41,10 @@ struct view_order {
   bool sensitive;
   bool stopped, closed, tried;
   uint32_t wave, wave_left, open_offers, called, last_distance;
-  int64_t wave_ends_ms, due_ms;
+  int64_t wave_ends_ms, wave_next_ms, due_ms;
+  uint32_t ring_m; /* of an emergency's phase; else 0 */
+  int64_t phase_ms;
+  bool due_now; /* wave_due is the latest input */
   struct view_slot slots[VIEW_SLOTS];
 };
 

@@ -98,6 +98,15 @@ static void tell_unmatched(const struct pd_order_unmatched *body, char *text, si
                      reason(body->excluded[i]->reason));
 }
 
+static void tell_wave(const struct pd_wave_opened *wave, char *text, size_t size) {
+  char to[24], next[24];
+  int used = TELL("wave %u of order %llu: %u offer%s until %s", wave->wave, (ull)wave->order,
+                  wave->offers, wave->offers == 1 ? "" : "s", story_time(wave->expires_at_ms, to));
+  if (wave->ring_m != 0)
+    snprintf(text + used, size - (size_t)used, ", within %u m; the next at %s", wave->ring_m,
+             story_time(wave->next_at_ms, next));
+}
+
 static void tell_offer(const struct story *story, const struct pd_offer_made *made, char *text,
                        size_t size) {
   static const char *const hows[] = {"", ", named", ", as asked for"};
@@ -118,10 +127,7 @@ static bool tell_matching(const struct story *story, const struct pd_event *even
   const struct pd_slot_filled *filled = event->slot_filled;
   const struct pd_slot_reopened *lost = event->slot_reopened;
   if (event->body_case == PD_EVENT_WAVE_OPENED)
-    TELL("wave %u of order %llu: %u offer%s until %s", event->wave_opened->wave,
-         (ull)event->wave_opened->order, event->wave_opened->offers,
-         event->wave_opened->offers == 1 ? "" : "s",
-         story_time(event->wave_opened->expires_at_ms, to));
+    tell_wave(event->wave_opened, text, size);
   else if (event->body_case == PD_EVENT_OFFER_MADE)
     tell_offer(story, made, text, size);
   else if (event->body_case == PD_EVENT_OFFER_DENIED)

@@ -166,7 +166,7 @@ static uint32_t total(size_t which) {
 }
 
 static uint32_t room_for(const struct placed *o) {
-  uint32_t want = 3 * free_slots(o);
+  uint32_t want = (o->emergency ? 4 : 3) * free_slots(o);
   uint32_t offers_left = pd_limits_small.offers - total(0);
   uint32_t asked_left = pd_limits_small.asked - total(1);
   if (pd_limits_small.bookings == total(2)) return 0;
@@ -200,11 +200,24 @@ static uint32_t eligible(const struct placed *o, double *metres) {
 
 static const struct pd_event *heard(size_t at) { return h.said.items[at]; }
 
+/* A kilometre more with each phase; as far as the nearest, if that is farther. */
+static uint32_t within_ring(const struct pd_wave_opened *said, const double *metres,
+                            uint32_t count) {
+  double ring = 1000.0 * said->wave, first = ceil(ceil(metres[0] - 1e-6) / 1000) * 1000;
+  uint32_t within = 0;
+  if (first > ring) ring = first;
+  while (within < count && ceil(metres[within] - 1e-6) <= ring) within++;
+  cr_assert(said->ring_m == (uint32_t)ring, "the ring is %u m, not %g", said->ring_m, ring);
+  return within;
+}
+
 static void check_wave(const struct pd_wave_opened *said, size_t at) {
   struct placed *o = &orders[said->order];
   double metres[PEOPLE];
   uint32_t count = eligible(o, metres), room = room_for(o);
-  cr_assert(o->live && !o->stopped && o->open == 0 && said->wave == o->wave + 1);
+  cr_assert(o->live && !o->stopped && said->wave == o->wave + 1);
+  cr_assert(o->open == 0 || (o->emergency && h.now_ms >= o->expires_ms));
+  if (o->emergency) count = within_ring(said, metres, count);
   cr_assert(said->offers == (count < room ? count : room), "%u offers, %u eligible, room for %u",
             said->offers, count, room);
   for (uint32_t i = 0; i < said->offers; i++) {
@@ -217,7 +230,7 @@ static void check_wave(const struct pd_wave_opened *said, size_t at) {
     cr_assert(made->distance_m == (uint32_t)ceil(metres[i] - 1e-6));
   }
   o->wave = said->wave;
-  o->expires_ms = said->expires_at_ms;
+  o->expires_ms = said->next_at_ms != 0 ? said->next_at_ms : said->expires_at_ms;
   o->unmatched = false;
 }
 
@@ -226,7 +239,8 @@ static void check_unmatched(const struct pd_order_unmatched *said) {
   uint32_t tally[REASONS] = {0}, known = 0;
   int64_t start_ms;
   o->unmatched = true;
-  cr_assert(said->wave == o->wave + 1 && o->open == 0);
+  cr_assert(said->wave == o->wave + 1);
+  cr_assert(o->open == 0 || (o->emergency && h.now_ms >= o->expires_ms));
   if (room_for(o) == 0) {
     cr_assert(said->n_excluded == 1 && said->excluded[0]->reason == PD_REASON_FULL);
     return;

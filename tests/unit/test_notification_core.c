@@ -738,3 +738,16 @@ Test(notification, who_asked_in_the_hall_hears_of_the_booking_or_why_there_is_no
   cr_assert(notification_next(h.self, h.now_ms, &cursor, &message));
   cr_assert(message.template == PD_TEMPLATE_ASK_DENIED && message.reason == PD_REASON_FILLED);
 }
+
+Test(notification, stands_down_whom_an_emergency_does_not_need_any_more) {
+  place(7, PD_URGENCY_EMERGENCY);
+  offer(1, 7, 31);
+  struct notification_message message;
+  cr_assert(notification_next(h.self, h.now_ms, &cursor, &message));
+  cr_assert(notification_next(h.self, h.now_ms, &cursor, &message));
+  struct pd_delivery sent = {.log = message.log, .seq = message.seq, .ok = true, .sink = "file"};
+  core_delivery(&h, &sent);
+  end_offer(1, 7, 31, PD_REASON_FILLED);
+  cr_assert(notification_next(h.self, h.now_ms, &cursor, &message));
+  cr_assert(message.template == PD_TEMPLATE_STOOD_DOWN);
+}
