@@ -13,6 +13,9 @@
 #define RESEND_LAST_MS  16000
 #define RETRY_MS        50
 #define SWEEP_MS        20 /* how often the pending commands are looked through */
+#define ABSENT_MS       500 /* until a door that is not there is looked for elsewhere */
+#define MOVED_MS        50 /* from one change of the endpoint to the next */
+#define ENDPOINT        128
 
 /* A command in flight; a slot of the window. */
 struct pending {
@@ -40,10 +43,69 @@ struct pd_client {
   struct pd_bus_message message;
   struct pd_bus_watch *watch;
   uv_timer_t *timer;
+  char endpoints[PD_CLIENT_ENDPOINTS][ENDPOINT]; /* that were given */
+  uint32_t endpoint_count;
+  uint32_t tried;          /* of these, the last that was gone to by itself */
+  char endpoint[ENDPOINT]; /* that the socket is connected to */
+  uint64_t moved_ms;       /* when that was */
+  bool edge;               /* of another machine: no local door is of use */
   uint8_t arena[REPLY_ARENA];
 };
 
 static uint64_t now_ms(void) { return uv_hrtime() / 1000000; }
+
+/* ---- where the door is ---- */
+
+static bool keep_endpoints(struct pd_client *client, const char *text) {
+  for (;;) {
+    text += strspn(text, " ");
+    size_t length = strcspn(text, " ");
+    if (length == 0) return client->endpoint_count > 0;
+    if (length >= ENDPOINT || client->endpoint_count == PD_CLIENT_ENDPOINTS) return false;
+    memcpy(client->endpoints[client->endpoint_count++], text, length);
+    text += length;
+  }
+}
+
+static enum pd_err go_to(struct pd_client *client, const char *endpoint) {
+  char next[ENDPOINT];
+  if (strlen(endpoint) >= sizeof next) return PD_EINVAL;
+  strcpy(next, endpoint);
+  if (client->endpoint[0] != 0) (void)zmq_disconnect(client->socket, client->endpoint);
+  client->endpoint[0] = 0;
+  client->moved_ms = now_ms();
+  enum pd_err err = pd_bus_connect(client->socket, next);
+  if (err == PD_OK) strcpy(client->endpoint, next);
+  return err;
+}
+
+/* What went to the old place is sent again at once. */
+static void send_all_again(struct pd_client *client, uint64_t now) {
+  for (uint32_t i = 0; i < client->options.window; i++) {
+    client->window[i].due_ms = now + RETRY_MS;
+    client->window[i].wait_ms = RESEND_FIRST_MS;
+  }
+}
+
+/* Somebody else leads.  While they change over, each may name the other: not too often, and what is
+ * pending gives up in its time. */
+static void move(struct pd_client *client, const char *endpoint) {
+  uint64_t now = now_ms();
+  bool here = strcmp(endpoint, client->endpoint) == 0;
+  if (here || client->edge || now < client->moved_ms + MOVED_MS) return;
+  /* Only a door of this machine: whoever answers must not send us out of it. */
+  if (strncmp(endpoint, "ipc:///", 7) != 0 || go_to(client, endpoint) != PD_OK) return;
+  send_all_again(client, now);
+}
+
+/* Nobody has answered for so long: perhaps at the next. */
+static void try_next(struct pd_client *client, uint64_t now, uint64_t patience_ms) {
+  if (client->endpoint_count < 2 || now < client->moved_ms + patience_ms) return;
+  client->tried = (client->tried + 1) % client->endpoint_count;
+  if (strcmp(client->endpoints[client->tried], client->endpoint) == 0)
+    client->tried = (client->tried + 1) % client->endpoint_count;
+  if (go_to(client, client->endpoints[client->tried]) == PD_OK) send_all_again(client, now);
+}
 
 enum pd_err pd_client_open(struct pd_client **out, void *zmq,
                            const struct pd_client_options *options) {
@@ -52,6 +114,7 @@ enum pd_err pd_client_open(struct pd_client **out, void *zmq,
   client->options = *options;
   client->options.endpoint = NULL;
   client->options.curve = NULL;
+  client->edge = options->curve != NULL;
   if (client->options.window == 0) client->options.window = 512;
   if (client->options.give_up_ms == 0) client->options.give_up_ms = 30000;
   pd_bus_message_init(&client->message);
@@ -72,7 +135,8 @@ enum pd_err pd_client_open(struct pd_client **out, void *zmq,
     err = PD_EIO;
   if (err == PD_OK && options->curve != NULL)
     err = pd_bus_curve_client(client->socket, options->curve);
-  if (err == PD_OK) err = pd_bus_connect(client->socket, options->endpoint);
+  if (err == PD_OK && !keep_endpoints(client, options->endpoint)) err = PD_EINVAL;
+  if (err == PD_OK) err = go_to(client, client->endpoints[0]);
   if (err != PD_OK) goto fail;
   *out = client;
   return PD_OK;
@@ -121,6 +185,7 @@ static void transmit(struct pd_client *client, struct pending *pending, uint64_t
   struct pd_frame frame = {.data = pending->bytes, .size = pending->size};
   if (pd_bus_send(client->socket, &frame, 1) != PD_OK) {
     pending->due_ms = now + RETRY_MS;
+    try_next(client, now, ABSENT_MS);
     return;
   }
   pending->due_ms = now + pending->wait_ms;
@@ -203,12 +268,13 @@ static void take_reply(struct pd_client *client, const uint8_t *bytes, size_t si
     uint32_t slot = (uint32_t)(reply->request % client->options.window);
     struct pending *pending = &client->window[slot];
     if (reply->request != 0 && pending->request == reply->request) {
-      if (is_retry(reply))
+      if (is_retry(reply) || reply->result_case == PD_REPLY_MOVED)
         pending->due_ms = now_ms() + RETRY_MS;
       else
         finish(client, slot, PD_OK, reply);
     }
   }
+  if (reply != NULL && reply->result_case == PD_REPLY_MOVED) move(client, reply->moved->endpoint);
   client->reply = NULL;
   memset(client->arena, 0, arena.used);
 }
@@ -217,6 +283,12 @@ const uint8_t *pd_client_reply_bytes(const struct pd_client *client, size_t *siz
   pd_assert(client->reply != NULL);
   *size = client->reply_size;
   return client->reply;
+}
+
+/* No answer came: of the first time, that is the door's silence. */
+static void send_again(struct pd_client *client, struct pending *pending, uint64_t now) {
+  if (pending->wait_ms > RESEND_FIRST_MS) try_next(client, now, RESEND_FIRST_MS);
+  transmit(client, pending, now);
 }
 
 static void sweep(struct pd_client *client) {
@@ -229,7 +301,7 @@ static void sweep(struct pd_client *client) {
     if (now >= pending->until_ms)
       finish(client, i, PD_EDOWN, NULL);
     else if (now >= pending->due_ms)
-      transmit(client, pending, now);
+      send_again(client, pending, now);
   }
 }
 

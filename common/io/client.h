@@ -5,6 +5,9 @@
  * again with the same idempotency key, first after 2 s, then twice as late each time, and given up
  * after `give_up_ms`.  "Not now" (CODE_RETRY) is answered by sending again, too.
  *
+ * Where a daemon has several instances, one of them leads.  The others answer "moved", and the
+ * client goes where they say; when nobody answers, it tries the next of its endpoints.
+ *
  * Invariants:
  *     - every command that pd_client_send() took has its callback called exactly once;
  *     - an Ack means recorded: durable, never lost; what comes of it is an event.
@@ -25,8 +28,11 @@
 
 struct pd_client;
 
+#define PD_CLIENT_ENDPOINTS 4
+
 struct pd_client_options {
-  const char *endpoint; /* "ipc:///run/paidan/door.site" */
+  const char *endpoint; /* "ipc:///run/paidan/door.site"; or several, separated by blanks, at most
+                           PD_CLIENT_ENDPOINTS: the same door of each instance */
   uint32_t shard;       /* put into every command */
   uint32_t window;      /* commands in flight, 1 .. 65,536; 0: 512 */
   uint32_t give_up_ms;  /* 0: 30,000 */
@@ -41,7 +47,7 @@ struct pd_client_options {
 typedef void pd_client_done(void *context, enum pd_err err, const struct pd_reply *reply);
 
 /* Begin to connect; the door need not be there yet.  zmq: the ZeroMQ context.  PD_EINVAL: not an
- * endpoint. */
+ * endpoint, or too many. */
 PD_MUST_USE enum pd_err pd_client_open(struct pd_client **client, void *zmq,
                                        const struct pd_client_options *options);
 

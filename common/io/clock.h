@@ -32,6 +32,9 @@ void pd_clock_floor(struct pd_clock *clock, int64_t shard_ms);
  */
 uint64_t pd_clock_until(struct pd_clock *clock, int64_t shard_ms);
 
+/* Milliseconds of a clock that nobody sets, and that runs while the machine sleeps: for leases. */
+int64_t pd_clock_steady_ms(void);
+
 /* Unix milliseconds of the machine. */
 int64_t pd_clock_real_ms(void);
 

@@ -217,6 +217,12 @@ static void check_required(struct config_load *load) {
   }
 }
 
+static void check_together(struct config_load *load) {
+  if (load->faults > 0 || load->program->check == NULL) return;
+  const char *wrong = load->program->check(load->values);
+  if (wrong != NULL) config_fault(load, "configuration", "%s", wrong);
+}
+
 /* ---- the command line ---- */
 
 /* A flag without a setting behind it; true if it was one. */
@@ -268,6 +274,7 @@ static bool take_argument(const struct pd_program *program, struct arguments *ar
 
 static int finish(struct config_load *load, const struct arguments *arguments, FILE *out) {
   check_required(load);
+  check_together(load);
   if (load->faults > 0) return PD_EXIT_CONFIG;
   if (arguments->print) config_print_values(load, out);
   if (arguments->check) fprintf(out, "%s: the configuration is good\n", load->program->name);
@@ -305,5 +312,6 @@ enum pd_err pd_config_parse(const struct pd_program *program, const char *name, 
   set_defaults(&load);
   config_read_yaml(&load, name, yaml, size);
   check_required(&load);
+  check_together(&load);
   return load.faults == 0 ? PD_OK : PD_EINVAL;
 }

@@ -52,6 +52,9 @@ struct pd_program {
   const char *example; /* one command line */
   const struct pd_setting *settings;
   size_t count; /* at most PD_SETTINGS_MAX */
+  /* A rule over several settings, asked when each keeps its own: NULL, or what is wrong.  May be
+   * NULL. */
+  const char *(*check)(const void *values);
 };
 
 #define PD_SETTINGS_MAX 192
@@ -71,7 +74,9 @@ PD_MUST_USE enum pd_err pd_config_parse(const struct pd_program *program, const 
 
 /* The settings that every daemon has. */
 struct pd_common_config {
-  uint64_t shard;
+  uint64_t shard;     /* 0: `shards` says it */
+  char shards[512];   /* "370302,370303"; "": `shard` says it */
+  char instance[17];  /* "a" */
   char zone[8];       /* "+08:00" */
   char run_dir[256];  /* sockets */
   char data_dir[256]; /* snapshots */
@@ -93,11 +98,25 @@ struct pd_common_config {
   uint64_t snapshot_every; /* events */
 };
 
-#define PD_COMMON_SETTINGS 19
+#define PD_COMMON_SETTINGS 21
 
 /* Write the common settings' rows into rows, which has room for PD_COMMON_SETTINGS; base is the
  * offset of the struct pd_common_config in the caller's struct. */
 void pd_config_common(struct pd_setting *rows, size_t base);
+
+/* The shards that a process serves: `shard`, or each of `shards`, into codes, which has room for
+ * PD_SHARDS_MAX.  Returns how many; 0 if neither or both are given, or one is no adcode, stands
+ * there twice, or is one too many. */
+#define PD_SHARDS_MAX 64
+size_t pd_config_shards(const struct pd_common_config *config, uint32_t *codes);
+
+/* The `check` of a program whose values begin with a struct pd_common_config: it must name its
+ * shards; and the same for one that serves a single shard. */
+const char *pd_config_check_shards(const void *values);
+const char *pd_config_check_shard(const void *values);
+
+/* The instance that needs no name: it stands in run_dir and data_dir themselves. */
+#define PD_INSTANCE_FIRST "a"
 
 /* "+08:00" -> 480; false if it is not a zone between -12:00 and +14:00. */
 bool pd_config_zone(const char *text, int32_t *zone_min);

@@ -22,6 +22,11 @@ static const char *check_path(const char *text) {
   return text[0] == '/' ? NULL : "must be a path from the root";
 }
 
+static const char *check_instance(const char *text) {
+  size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789");
+  return length > 0 && text[length] == 0 ? NULL : "must be 1 to 16 of a-z and 0-9";
+}
+
 #define AT(member)                                                                                 \
   offsetof(struct pd_common_config, member), sizeof(((struct pd_common_config *)0)->member)
 #define TEXT(label, rule, given, words)                                                            \
@@ -30,8 +35,12 @@ static const char *check_path(const char *text) {
   { #label, type, false, false, AT(label), low, high, given, NULL, words, NULL }
 
 static const struct pd_setting common[PD_COMMON_SETTINGS] = {
-    {"shard", PD_SETTING_UINT, false, true, AT(shard), 100000, 999999, NULL, NULL,
-     "The district: its 6-digit adcode (GB/T 2260).", NULL},
+    NUMBER(shard, PD_SETTING_UINT, 100000, 999999, NULL,
+           "The district: its 6-digit adcode (GB/T 2260)."),
+    TEXT(shards, NULL, "", "Or several of them, separated by commas: 370302,370303."),
+    TEXT(instance, check_instance, PD_INSTANCE_FIRST,
+         "Name of this one among the processes that share the shards; each but a has folders of "
+         "its own in run_dir and data_dir."),
     TEXT(zone, check_zone, "+08:00", "The district's time zone."),
     TEXT(run_dir, check_path, "/run/paidan", "Folder of the daemons' sockets."),
     TEXT(data_dir, check_path, "/var/lib/paidan", "Folder of the snapshots."),
@@ -64,6 +73,48 @@ static const struct pd_setting common[PD_COMMON_SETTINGS] = {
 void pd_config_common(struct pd_setting *rows, size_t base) {
   memcpy(rows, common, sizeof common);
   for (size_t i = 0; i < PD_COMMON_SETTINGS; i++) rows[i].offset += base;
+}
+
+/* The adcode that the text begins with, and what is behind it and a comma; 0: none. */
+static uint32_t take_code(const char **text) {
+  const char *at = *text + strspn(*text, " ");
+  uint32_t code = 0;
+  for (int i = 0; i < 6; i++, at++) {
+    if (*at < '0' || *at > '9') return 0;
+    code = code * 10 + (uint32_t)(*at - '0');
+  }
+  at += strspn(at, " ");
+  if (*at != ',' && *at != 0) return 0;
+  *text = *at == ',' ? at + 1 : at;
+  return code >= 100000 ? code : 0;
+}
+
+size_t pd_config_shards(const struct pd_common_config *config, uint32_t *codes) {
+  size_t count = 0;
+  const char *text = config->shards;
+  if ((config->shard != 0) == (text[0] != 0)) return 0;
+  if (config->shard != 0) codes[count++] = (uint32_t)config->shard;
+  while (*text != 0) {
+    uint32_t code = take_code(&text);
+    bool twice = false;
+    for (size_t i = 0; i < count; i++) twice = twice || codes[i] == code;
+    if (code == 0 || twice || count == PD_SHARDS_MAX) return 0;
+    codes[count++] = code;
+  }
+  return count;
+}
+
+const char *pd_config_check_shards(const void *values) {
+  uint32_t codes[PD_SHARDS_MAX];
+  if (pd_config_shards(values, codes) > 0) return NULL;
+  return "name the district: --shard with its adcode, or --shards with several, each once, such as "
+         "370302,370303";
+}
+
+const char *pd_config_check_shard(const void *values) {
+  const struct pd_common_config *config = values;
+  bool one = config->shard != 0 && config->shards[0] == 0;
+  return one ? NULL : "name one district: --shard with its adcode";
 }
 
 static int two_digits(const char *text) {

@@ -130,15 +130,16 @@ static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned s
 
 static enum MHD_Result answer_ready(struct pd_http *self, struct MHD_Connection *connection) {
   const char *reasons[PD_HTTP_REASONS];
+  bool ready = true;
   size_t count = self->options.ready != NULL
-                     ? self->options.ready(self->options.context, reasons, PD_HTTP_REASONS)
+                     ? self->options.ready(self->options.context, reasons, PD_HTTP_REASONS, &ready)
                      : 0;
   json_t *list = json_array();
   for (size_t i = 0; i < count; i++) (void)json_array_append_new(list, json_string(reasons[i]));
-  json_t *object = json_pack("{s:b, s:o}", "ready", count == 0, "reasons", list);
+  json_t *object = json_pack("{s:b, s:o}", "ready", ready, "reasons", list);
   char *text = json_dumps(object, JSON_COMPACT);
   json_decref(object);
-  return answer(connection, count == 0 ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
+  return answer(connection, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
                 "application/json", text, text != NULL ? strlen(text) : 0);
 }
 

@@ -1,9 +1,9 @@
 /* http - /livez, /readyz and /metrics for orchestrators and Prometheus, on a unix socket or a
  * loopback port.
  *
- * /livez is 200 while the loop turns.  /readyz is 200, or 503 with
- * {"ready":false,"reasons":["..."]}.  Only GET and HEAD; at most 64 connections of 5 s, requests of
- * at most 8 KiB.
+ * /livez is 200 while the loop turns.  /readyz is 200, or 503, with
+ * {"ready":false,"reasons":["..."]}; a reason beside "ready":true is no fault.  Only GET and HEAD;
+ * at most 64 connections of 5 s, requests of at most 8 KiB.
  */
 #ifndef PD_IO_HTTP_H
 #define PD_IO_HTTP_H
@@ -18,9 +18,9 @@ struct pd_http;
 
 #define PD_HTTP_REASONS 16
 
-/* Asked at each /readyz: write why not (texts that live until the next call, at most max) and
- * return how many; 0: ready. */
-typedef size_t pd_http_ready_fn(void *context, const char **reasons, size_t max);
+/* Asked at each /readyz: write why not, or what else is worth knowing (texts that live until the
+ * next call, at most max), return how many, and say in *ready whether it is. */
+typedef size_t pd_http_ready_fn(void *context, const char **reasons, size_t max, bool *ready);
 
 /* Asked before each /metrics, so that gauges can be brought up to date.  May be NULL. */
 typedef void pd_http_refresh_fn(void *context);

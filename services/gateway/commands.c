@@ -10,6 +10,7 @@
 #include "common/io/shell.h"
 #include "services/gateway/gateway.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,8 @@
 #define AGAIN_MS 5
 #define PATIENCE_MS 1000 /* how long a command waits for intake to take it */
 #define MARK 8
+#define REPLY_REQUEST_TAG 0x08 /* field 1, a number */
+#define REPLY_MOVED_TAG 0x22   /* field 4, a message */
 
 static const struct edge_refusal no_grant = {
     PD_CODE_NOT_ALLOWED,   0, "", "the key may say commands", "ask for a grant with roles",
@@ -67,6 +70,7 @@ struct flight {
 struct commands {
   struct gateway *gateway;
   void *socket; /* DEALER at intake's door */
+  char endpoint[PD_ENDPOINT]; /* where that is */
   struct pd_bus_watch *watch;
   uv_timer_t again;
   struct pd_bus_message message; /* the one at hand */
@@ -96,9 +100,8 @@ static void reply(struct gateway *gateway, const struct pd_bus_message *message,
 
 #define REQUEST_FIELD 3 /* of Command */
 
-static void refuse(struct commands *self, const struct edge_refusal *why) {
-  struct pd_bus_message *message = &self->message;
-  zmq_msg_t *last = &message->frames[message->count - 1];
+static size_t pack_refusal(const struct edge_refusal *why, uint64_t request, uint8_t *bytes,
+                           size_t room) {
   struct pd_refusal refusal = PD_REFUSAL_INIT;
   refusal.code = why->code;
   refusal.field = (char *)why->field;
@@ -106,13 +109,21 @@ static void refuse(struct commands *self, const struct edge_refusal *why) {
   refusal.next = (char *)why->next;
   refusal.zh = (char *)why->zh;
   struct pd_reply answer = PD_REPLY_INIT;
-  answer.request = pd_peek_number(zmq_msg_data(last), zmq_msg_size(last), REQUEST_FIELD);
+  answer.request = request;
   answer.result_case = PD_REPLY_REFUSAL;
   answer.refusal = &refusal;
+  pd_assert(protobuf_c_message_get_packed_size(&answer.base) <= room);
+  return protobuf_c_message_pack(&answer.base, bytes);
+}
+
+static void refuse(struct commands *self, const struct edge_refusal *why) {
+  struct pd_bus_message *message = &self->message;
+  zmq_msg_t *last = &message->frames[message->count - 1];
+  uint64_t request = pd_peek_number(zmq_msg_data(last), zmq_msg_size(last), REQUEST_FIELD);
   uint8_t bytes[1024];
-  pd_assert(protobuf_c_message_get_packed_size(&answer.base) <= sizeof bytes);
+  size_t size = pack_refusal(why, request, bytes, sizeof bytes);
   pd_metric_add(self->gateway->counts.refused, 1);
-  reply(self->gateway, message, bytes, protobuf_c_message_pack(&answer.base, bytes));
+  reply(self->gateway, message, bytes, size);
 }
 
 /* ---- flights ---- */
@@ -144,6 +155,29 @@ static void end_flight(struct commands *self, struct flight *flight) {
   self->used--;
 }
 
+/* Does the reply say that another instance leads?  Intake packs the request's number, if it is not
+ * 0, and then the one result. */
+static bool says_moved(zmq_msg_t *message) {
+  const uint8_t *bytes = zmq_msg_data(message);
+  size_t size = zmq_msg_size(message), at = 0;
+  if (size > 0 && bytes[0] == REPLY_REQUEST_TAG)
+    for (at = 1; at < size && bytes[at++] >= 0x80;) continue;
+  return at < size && bytes[at] == REPLY_MOVED_TAG;
+}
+
+/* Its door is looked for, and the client may come again. */
+static bool moved(struct commands *self, zmq_msg_t *message) {
+  if (!says_moved(message)) return false;
+  uint64_t request = pd_peek_number(zmq_msg_data(message), zmq_msg_size(message), 1);
+  uint8_t refusal[1024];
+  size_t size = pack_refusal(&no_intake, request, refusal, sizeof refusal);
+  zmq_msg_close(message);
+  if (zmq_msg_init_size(message, size) != 0) return false;
+  memcpy(zmq_msg_data(message), refusal, size);
+  follow_ask(self->gateway);
+  return true;
+}
+
 static void take_reply(struct commands *self, struct pd_bus_message *message) {
   struct gateway *gateway = self->gateway;
   uint32_t mark[2];
@@ -155,6 +189,7 @@ static void take_reply(struct commands *self, struct pd_bus_message *message) {
   struct flight *flight = mark[0] < FLIGHTS ? &self->flights[mark[0]] : NULL;
   if (flight == NULL || flight->serial != mark[1] || mark[1] == 0) return; /* came too late */
   zmq_msg_t *bytes = &message->frames[1];
+  if (moved(self, bytes)) pd_metric_add(gateway->counts.refused, 1);
   struct pd_frame frames[3] = {{flight->identity, flight->identity_size},
                                {"", 0},
                                {zmq_msg_data(bytes), zmq_msg_size(bytes)}};
@@ -312,6 +347,7 @@ static enum pd_err connect_intake(struct commands *self) {
     err = PD_EIO;
   if (err == PD_OK) err = pd_bus_connect(self->socket, endpoint);
   if (err != PD_OK) return err;
+  snprintf(self->endpoint, sizeof self->endpoint, "%s", endpoint);
   return pd_bus_watch(&self->watch, &gateway->loop, self->socket, on_replies, self);
 }
 
@@ -329,6 +365,14 @@ enum pd_err commands_open(struct gateway *gateway) {
   self->again.data = self;
   self->timing = true;
   return connect_intake(self);
+}
+
+void commands_move(struct gateway *gateway, const char *endpoint) {
+  struct commands *self = gateway->commands;
+  if (self == NULL || self->socket == NULL || strcmp(endpoint, self->endpoint) == 0) return;
+  (void)zmq_disconnect(self->socket, self->endpoint);
+  snprintf(self->endpoint, sizeof self->endpoint, "%s", endpoint);
+  if (pd_bus_connect(self->socket, endpoint) != PD_OK) self->endpoint[0] = '\0';
 }
 
 static void on_closed(uv_handle_t *handle) {

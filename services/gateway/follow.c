@@ -11,6 +11,7 @@
 #define READ_ENTRIES 16 /* of one catch-up read */
 #define FRAMES_A_CALL 64
 #define SAY_EVERY_MS 10000
+#define SILENT_MS 1000 /* heartbeats come four times as often: somebody else may lead by now */
 
 /* ---- events ---- */
 
@@ -121,7 +122,47 @@ static void ask_tail(struct feed *feed) {
   feed->asked = pd_store_tail(feed->gateway->store, name, on_tail, feed) == PD_OK;
 }
 
+/* ---- whose frames ---- */
+
+static enum pd_err connect_to(struct feed *feed, const char *endpoint) {
+  if (feed->endpoint[0] != '\0') (void)zmq_disconnect(feed->socket, feed->endpoint);
+  snprintf(feed->endpoint, sizeof feed->endpoint, "%s", endpoint);
+  feed->heard_at = uv_now(&feed->gateway->loop);
+  return pd_bus_connect(feed->socket, feed->endpoint);
+}
+
+/* What was said meanwhile is in the store. */
+static void follow_holder(struct feed *feed, const struct pd_holder *holder) {
+  char endpoint[PD_ENDPOINT];
+  if (!pd_shell_endpoint_at(holder, pd_log_name(feed->log), "pub", endpoint)) return;
+  if (strcmp(endpoint, feed->endpoint) == 0) return;
+  if (connect_to(feed, endpoint) != PD_OK) feed->endpoint[0] = '\0'; /* and ask again */
+  fall_behind(feed);
+}
+
+static void on_leases(void *context, enum pd_err err, const struct pd_holder *holders) {
+  struct gateway *gateway = context;
+  char endpoint[PD_ENDPOINT];
+  gateway->leases_asked = false;
+  if (err != PD_OK || gateway->stopping) return;
+  for (unsigned log = 1; log < PD_LOGS; log++) follow_holder(&gateway->feeds[log], &holders[log]);
+  if (pd_shell_endpoint_at(&holders[PD_LOG_INTAKE], "edge", "door", endpoint))
+    commands_move(gateway, endpoint);
+}
+
+void follow_ask(struct gateway *gateway) {
+  if (gateway->leases_asked) return;
+  gateway->leases_asked = pd_store_leases(gateway->store, on_leases, gateway) == PD_OK;
+}
+
+static void ask_for_silent(struct gateway *gateway) {
+  uint64_t now = uv_now(&gateway->loop);
+  for (unsigned log = 1; log < PD_LOGS; log++)
+    if (now - gateway->feeds[log].heard_at >= SILENT_MS) follow_ask(gateway);
+}
+
 void follow_beat(struct gateway *gateway) {
+  ask_for_silent(gateway);
   for (unsigned log = 1; log < PD_LOGS; log++) {
     struct feed *feed = &gateway->feeds[log];
     ask_tail(feed);
@@ -155,6 +196,7 @@ static void take_tip(struct feed *feed, struct pd_bus_message *message) {
     pd_metric_add(gateway->counts.bad, 1);
     return;
   }
+  feed->heard_at = uv_now(&gateway->loop);
   if (tip->time_ms > gateway->time_ms) gateway->time_ms = tip->time_ms;
   if (feed->known && pd_follower_tip(&feed->follower, tip->last_seq)) fall_behind(feed);
 }
@@ -204,7 +246,7 @@ static enum pd_err open_feed(struct gateway *gateway, enum pd_log log) {
   if (err != PD_OK) return err;
   int length = snprintf(topic, sizeof topic, "@%06u/%s", gateway_shard(gateway), pd_log_name(log));
   if (zmq_setsockopt(feed->socket, ZMQ_SUBSCRIBE, topic, (size_t)length) != 0) return PD_EIO;
-  err = pd_bus_connect(feed->socket, endpoint);
+  err = connect_to(feed, endpoint);
   if (err != PD_OK) return err;
   return pd_bus_watch(&feed->watch, &gateway->loop, feed->socket, on_frames, feed);
 }

@@ -197,12 +197,13 @@ static void reload(struct gateway *gateway) {
 
 /* ---- readiness and figures ---- */
 
-static size_t on_ready(void *context, const char **reasons, size_t max) {
+static size_t on_ready(void *context, const char **reasons, size_t max, bool *ready) {
   struct gateway *gateway = context;
   pd_assert(max > 0);
   const char *why = gateway->why[0] != '\0' ? gateway->why : follow_unready(gateway);
   if (why == NULL && !gateway->bound) why = "the edge's ports cannot be bound";
   reasons[0] = why;
+  *ready = why == NULL;
   return why != NULL;
 }
 
@@ -476,7 +477,8 @@ int gateway_main(int argc, char **argv) {
       .summary = "The edge: events, commands and replays for programs on other machines.",
       .example = "paidan-gateway --config /etc/paidan/gateway.yaml",
       .settings = rows,
-      .count = PD_COMMON_SETTINGS + OWN_SETTINGS};
+      .count = PD_COMMON_SETTINGS + OWN_SETTINGS,
+      .check = pd_config_check_shard};
   struct gateway *gateway = calloc(1, sizeof *gateway);
   if (gateway == NULL) return PD_EXIT_FAULT;
   int code = pd_config_load(&program, argc, argv, &gateway->config, stdout, stderr);

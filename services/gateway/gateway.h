@@ -19,6 +19,7 @@
 #include "common/io/bus.h"
 #include "common/io/config.h"
 #include "common/io/http.h"
+#include "common/io/shell.h"
 #include "common/io/metrics.h"
 #include "common/io/store.h"
 #include "services/gateway/events.h"
@@ -62,6 +63,8 @@ struct feed {
   bool behind;  /* read the store until it says there is no more */
   bool reading; /* a read is under way */
   bool stuck;   /* what the store holds does not follow */
+  uint64_t heard_at;          /* loop time of the last heartbeat */
+  char endpoint[PD_ENDPOINT]; /* of the log's leader */
 };
 
 enum { EDGE_EVENTS, EDGE_COMMANDS, EDGE_REPLAYS, EDGE_SOCKETS };
@@ -112,7 +115,7 @@ struct gateway {
   bool bound; /* the public sockets are */
   bool told;  /* that they are not */
   bool stopping;
-  uint8_t zero;
+  bool leases_asked; /* who leads is being asked */
   uint32_t opened;       /* how often the public sockets were: an identity is of one opening */
   uint64_t window_until; /* of counting subscriptions; loop time */
   uint64_t live_subscriptions;
@@ -157,6 +160,8 @@ void follow_close(struct gateway *gateway);
 /* Ask for what is missing: the ends of the logs after the start, entries of logs that are behind.
  */
 void follow_beat(struct gateway *gateway);
+/* Ask who leads the logs, and go there: it was said that somebody else does. */
+void follow_ask(struct gateway *gateway);
 /* Why not every log is followed; NULL. */
 const char *follow_unready(const struct gateway *gateway);
 
@@ -174,6 +179,8 @@ void publish_tip(struct gateway *gateway);
 /* Connect to intake's door.  PD_EIO: no memory. */
 PD_MUST_USE enum pd_err commands_open(struct gateway *gateway);
 void commands_close(struct gateway *gateway);
+/* Intake's door is there from now on. */
+void commands_move(struct gateway *gateway, const char *endpoint);
 /* Commands are there. */
 void commands_ready(void *context, void *socket);
 /* Forget what was never answered; go on where intake did not take any more. */

@@ -13,16 +13,29 @@
 
 #include "common/io/shell.h"
 
-struct door;
+struct doors; /* the process's sockets */
+struct door;  /* what a shard has behind them */
 
-/* Make the door; nothing is bound yet.  PD_EIO without memory; PD_EINVAL for a bad vault_redis. */
-enum pd_err door_open(struct pd_shell *shell, struct door **door) PD_MUST_USE;
+/* Make the sockets' table; nothing is bound before a shard takes commands.  PD_EIO without memory.
+ */
+enum pd_err doors_open(struct pd_shell *shell, struct doors **doors) PD_MUST_USE;
 
-/* Bind the sockets and let commands in; go on after a fence. */
+/* Close the sockets and free everything; after the last shard's door_close(). */
+void doors_close(struct doors *doors);
+
+/* Make a shard's door, behind the doors that pd_seat_shared() has.  PD_EIO without memory;
+ * PD_EINVAL for a bad vault_redis. */
+enum pd_err door_open(struct pd_seat *seat, struct door **door) PD_MUST_USE;
+
+/* Let commands in; forget whom answers were for that will not leave any more. */
 void door_lead(struct door *door);
+void door_rest(struct door *door);
 
 /* Commands that waited, and sockets that were paused because the turn was full. */
 void door_round(struct door *door);
+
+/* Commands that waited, and are another instance's to answer by now. */
+void door_beat(struct door *door);
 
 /* A reply may leave. */
 void door_reply(struct door *door, uint64_t token, const uint8_t *bytes, size_t size);
@@ -34,7 +47,7 @@ void door_committed(struct door *door, const struct pd_packed *packed);
 /* Why commands cannot be taken, or NULL. */
 const char *door_unready(struct door *door);
 
-/* Close the sockets and free everything; commands that wait get no answer. */
+/* Free everything; commands that wait get no answer. */
 void door_close(struct door *door);
 
 #endif

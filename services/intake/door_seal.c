@@ -97,7 +97,7 @@ static struct pd_sealed *seal(struct door *door, const uint8_t *key, const struc
   struct pd_sealed *sealed = pd_arena_alloc(&door->arena, sizeof *sealed);
   protobuf_c_message_pack(message, plain);
   *record = pd_seal_fresh_id();
-  struct pd_seal_place where = {.shard = pd_shell_turn(door->shell)->config.shard.code,
+  struct pd_seal_place where = {.shard = pd_seat_turn(door->seat)->config.shard.code,
                                 .person = *person};
   where.record = *record;
   where.field = field;
@@ -117,7 +117,7 @@ void door_ask(struct door *door, struct door_command *command, const struct pd_c
 
 enum door_wait door_seal(struct door *door, struct door_command *command,
                          struct pd_request *request, const struct door_refusal **refusal) {
-  const void *core = pd_shell_turn(door->shell)->self;
+  const void *core = pd_seat_turn(door->seat)->self;
   struct texts texts = texts_of(door, command, request->command);
   if (texts.contact == NULL && texts.place == NULL && texts.note == NULL) return DOOR_WAIT_NONE;
   if (intake_knows_key(core, &request->key)) return DOOR_WAIT_NONE; /* answered from memory */

@@ -15,7 +15,7 @@ struct result {
 };
 
 struct dispatch {
-  struct pd_shell *shell;
+  struct pd_seat *seat;
   struct sink *sink;
   struct notification_cursor cursor;
   struct result *results; /* a ring of WINDOW */
@@ -31,7 +31,7 @@ struct dispatch {
 };
 
 static const struct notification *core_of(const struct dispatch *self) {
-  return pd_shell_turn(self->shell)->self;
+  return pd_seat_turn(self->seat)->self;
 }
 
 /* ---- results ---- */
@@ -46,11 +46,11 @@ static void on_done(void *context, const struct pd_delivery *delivery) {
   result->delivery = *delivery;
   snprintf(result->why, sizeof result->why, "%s", delivery->why != NULL ? delivery->why : "");
   result->delivery.why = delivery->why != NULL ? result->why : NULL;
-  pd_shell_wake(self->shell);
+  pd_seat_wake(self->seat);
 }
 
 static void feed_results(struct dispatch *self) {
-  struct pd_turn *turn = pd_shell_turn(self->shell);
+  struct pd_turn *turn = pd_seat_turn(self->seat);
   while (self->count > 0 && pd_turn_open(turn)) {
     pd_turn_delivery(turn, &self->results[self->first].delivery);
     self->first = (self->first + 1) % WINDOW;
@@ -63,7 +63,7 @@ static void feed_results(struct dispatch *self) {
 
 /* True if the batch is full and more may wait. */
 static bool hand_out(struct dispatch *self) {
-  struct pd_turn *turn = pd_shell_turn(self->shell);
+  struct pd_turn *turn = pd_seat_turn(self->seat);
   struct notification_message message;
   struct notification_text text;
   for (uint32_t i = 0; i < BATCH; i++) {
@@ -87,13 +87,13 @@ static void show_counts(struct dispatch *self) {
 
 static void on_flush(uv_timer_t *timer) {
   struct dispatch *self = timer->data;
-  pd_shell_wake(self->shell);
+  pd_seat_wake(self->seat);
 }
 
 /* Let the sink do its work: not at every round, since a sink may wait for the disk, which the logs
  * need too; at once when it is full. */
 static void flush_paced(struct dispatch *self) {
-  uint64_t now = uv_now(pd_shell_loop(self->shell)), since = now - self->flushed_at;
+  uint64_t now = uv_now(pd_shell_loop(pd_seat_shell(self->seat))), since = now - self->flushed_at;
   bool full = self->under_way >= WINDOW || self->sink->room(self->sink) == 0;
   if (since >= FLUSH_MS || full) {
     self->flushed_at = now;
@@ -109,7 +109,7 @@ void dispatch_round(void *context) {
   bool more = hand_out(self);
   flush_paced(self);
   feed_results(self);
-  if (more || self->count > 0) pd_shell_wake(self->shell);
+  if (more || self->count > 0) pd_seat_wake(self->seat);
   show_counts(self);
 }
 
@@ -119,6 +119,13 @@ void dispatch_lead(void *context) {
   self->cursor = (struct notification_cursor){0};
   self->first = self->count = self->under_way = 0;
   self->dropped = notification_count(core_of(self)).dropped;
+}
+
+/* What the sink still has is the next leader's to deliver. */
+void dispatch_rest(void *context) {
+  struct dispatch *self = context;
+  self->sink->drop(self->sink);
+  self->first = self->count = self->under_way = 0;
 }
 
 void dispatch_emitted(void *context, const struct pd_event *event) {
@@ -145,43 +152,54 @@ static void on_hangup(uv_signal_t *signal, int number) {
   self->sink->reopen(self->sink);
 }
 
-static void make_counts(struct dispatch *self) {
-  struct pd_metrics *metrics = pd_shell_metrics(self->shell);
-  const char *name = "paidan_messages_total", *help = "Messages that ended, by outcome.";
-  self->sent = pd_metrics_counter(metrics, name, help, "outcome=\"sent\"");
-  self->failed = pd_metrics_counter(metrics, name, help, "outcome=\"failed\"");
-  self->suppressed = pd_metrics_counter(metrics, name, help, "outcome=\"suppressed\"");
-  self->attempts_failed = pd_metrics_counter(metrics, "paidan_message_attempts_failed_total",
-                                             "Attempts to deliver a message that failed.", NULL);
-  self->lost = pd_metrics_counter(metrics, "paidan_messages_dropped_total",
-                                  "Messages for which there was no room; must stay 0.", NULL);
-  self->waiting =
-      pd_metrics_gauge(metrics, "paidan_messages_waiting", "Messages not delivered yet.", NULL);
-  self->by_day = pd_metrics_gauge(metrics, "paidan_messages_waiting_by_day",
-                                  "Of these, not to be sent in quiet hours.", NULL);
-  self->handed = pd_metrics_gauge(metrics, "paidan_messages_under_way",
-                                  "Messages handed to the sink and not reported yet.", NULL);
+static struct pd_metric *counter(struct dispatch *self, const char *name, const char *help,
+                                 const char *labels) {
+  char text[PD_SEAT_LABELS];
+  struct pd_metrics *metrics = pd_shell_metrics(pd_seat_shell(self->seat));
+  return pd_metrics_counter(metrics, name, help, pd_seat_labels(self->seat, labels, text));
 }
 
-enum pd_err dispatch_open(struct pd_shell *shell, const struct dispatch_maker *maker,
+static struct pd_metric *gauge(struct dispatch *self, const char *name, const char *help) {
+  char text[PD_SEAT_LABELS];
+  struct pd_metrics *metrics = pd_shell_metrics(pd_seat_shell(self->seat));
+  return pd_metrics_gauge(metrics, name, help, pd_seat_labels(self->seat, NULL, text));
+}
+
+static void make_counts(struct dispatch *self) {
+  const char *name = "paidan_messages_total", *help = "Messages that ended, by outcome.";
+  self->sent = counter(self, name, help, "outcome=\"sent\"");
+  self->failed = counter(self, name, help, "outcome=\"failed\"");
+  self->suppressed = counter(self, name, help, "outcome=\"suppressed\"");
+  self->attempts_failed = counter(self, "paidan_message_attempts_failed_total",
+                                  "Attempts to deliver a message that failed.", NULL);
+  self->lost = counter(self, "paidan_messages_dropped_total",
+                       "Messages for which there was no room; must stay 0.", NULL);
+  self->waiting = gauge(self, "paidan_messages_waiting", "Messages not delivered yet.");
+  self->by_day = gauge(self, "paidan_messages_waiting_by_day",
+                       "Of these, not to be sent in quiet hours.");
+  self->handed = gauge(self, "paidan_messages_under_way",
+                       "Messages handed to the sink and not reported yet.");
+}
+
+enum pd_err dispatch_open(struct pd_seat *seat, const struct dispatch_maker *maker,
                           struct dispatch **dispatch) {
   struct dispatch *self = calloc(1, sizeof *self);
   pd_assert(self != NULL);
-  self->shell = shell;
+  self->seat = seat;
   self->results = calloc(WINDOW, sizeof *self->results);
   pd_assert(self->results != NULL);
-  enum pd_err err = maker->make(maker->config, shell, on_done, self, &self->sink);
+  enum pd_err err = maker->make(maker->config, seat, on_done, self, &self->sink);
   if (err != PD_OK) {
     free(self->results);
     free(self);
     return err;
   }
   make_counts(self);
-  uv_signal_init(pd_shell_loop(shell), &self->hangup);
+  uv_signal_init(pd_shell_loop(pd_seat_shell(seat)), &self->hangup);
   self->hangup.data = self;
   uv_signal_start(&self->hangup, on_hangup, SIGHUP);
   uv_unref((uv_handle_t *)&self->hangup);
-  uv_timer_init(pd_shell_loop(shell), &self->flush);
+  uv_timer_init(pd_shell_loop(pd_seat_shell(seat)), &self->flush);
   self->flush.data = self;
   *dispatch = self;
   return PD_OK;

@@ -14,17 +14,18 @@
 struct dispatch;
 
 /* Open with a sink made by `make`, which gets the callback and context it must report to.  The
- * shell's metrics get the counts.  The error is `make`'s. */
+ * process's metrics get the counts.  The error is `make`'s. */
 struct dispatch_maker {
   const void *config;
-  enum pd_err (*make)(const void *config, struct pd_shell *shell, sink_done *done, void *context,
+  enum pd_err (*make)(const void *config, struct pd_seat *seat, sink_done *done, void *context,
                       struct sink **sink);
 };
-PD_MUST_USE enum pd_err dispatch_open(struct pd_shell *shell, const struct dispatch_maker *maker,
+PD_MUST_USE enum pd_err dispatch_open(struct pd_seat *seat, const struct dispatch_maker *maker,
                                       struct dispatch **dispatch);
 
 /* The hooks of struct pd_service with the same names; context is the struct dispatch. */
 void dispatch_lead(void *context);
+void dispatch_rest(void *context);
 void dispatch_round(void *context);
 void dispatch_emitted(void *context, const struct pd_event *event);
 const char *dispatch_unready(void *context);

@@ -160,19 +160,18 @@ static enum pd_err make_webhook(const struct config *config, const struct pd_sha
   return err;
 }
 
-static enum pd_err make_sink(const void *values, struct pd_shell *shell, sink_done *done,
+static enum pd_err make_sink(const void *values, struct pd_seat *seat, sink_done *done,
                              void *context, struct sink **sink) {
   const struct config *config = values;
-  struct pd_shard shard = {.code = (uint32_t)config->common.shard};
-  if (!pd_config_zone(config->common.zone, &shard.zone_min)) return PD_EINVAL;
-  if (config->sink == SINK_FILE) return make_file(config, &shard, done, context, sink);
-  return make_webhook(config, &shard, pd_shell_loop(shell), done, context, sink);
+  const struct pd_shard *shard = pd_seat_shard(seat);
+  if (config->sink == SINK_FILE) return make_file(config, shard, done, context, sink);
+  return make_webhook(config, shard, pd_shell_loop(pd_seat_shell(seat)), done, context, sink);
 }
 
-static enum pd_err open_dispatch(struct pd_shell *shell, const void *config, void **context) {
+static enum pd_err open_dispatch(struct pd_seat *seat, const void *config, void **context) {
   struct dispatch_maker maker = {.config = config, .make = make_sink};
   struct dispatch *dispatch = NULL;
-  enum pd_err err = dispatch_open(shell, &maker, &dispatch);
+  enum pd_err err = dispatch_open(seat, &maker, &dispatch);
   *context = dispatch;
   return err;
 }
@@ -189,6 +188,7 @@ int main(int argc, char **argv) {
       .policy = policy_of,
       .open = open_dispatch,
       .lead = dispatch_lead,
+      .rest = dispatch_rest,
       .round = dispatch_round,
       .emitted = dispatch_emitted,
       .unready = dispatch_unready,

@@ -226,10 +226,12 @@ static int connect_all(struct tail *tail) {
   struct pd_subscriber_calls calls = {.context = tail, .event = on_event, .gap = on_gap};
   if (tool->zmq == NULL) tool->zmq = zmq_ctx_new();
   enum pd_err err = pd_subscriber_open(&tail->subscriber, tool->zmq, tool->shard, &calls);
-  for (unsigned log = 1; log < PD_LOGS && err == PD_OK; log++) {
+  /* Of several instances only the one that leads says anything. */
+  for (unsigned i = 0; i < (PD_LOGS - 1) * tool->instances && err == PD_OK; i++) {
     char name[40], endpoint[TOOL_PATH];
+    unsigned log = 1 + i % (PD_LOGS - 1), instance = i / (PD_LOGS - 1);
     snprintf(name, sizeof name, "%s.pub", pd_log_name(log));
-    err = pd_subscriber_connect(tail->subscriber, tool_endpoint(tool, name, endpoint));
+    err = pd_subscriber_connect(tail->subscriber, tool_endpoint(tool, instance, name, endpoint));
   }
   if (err == PD_OK) return 0;
   return out_fail(&tool->out, PD_EXIT_DOWN, "the daemons cannot be heard", pd_err_text(err),

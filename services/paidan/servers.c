@@ -16,8 +16,8 @@ extern const char paidan_users_acl[];
 
 #define REDIS_WAIT_MS 120000 /* a long AOF takes a while to load */
 
-const char *const servers_daemon_names[SERVERS_DAEMONS + 1] = {
-    "intake", "matching", "scheduling", "points", "notification", "gateway"};
+static const char *const daemon_names[SERVERS_DAEMONS] = {"intake", "matching", "scheduling",
+                                                          "points", "notification"};
 static const char *const redis_names[SERVERS_REDIS] = {"log", "vault"};
 static const char *const users[] = {"intake",       "matching", "scheduling", "points",
                                     "notification", "gateway",  "tool",       "deploy",
@@ -25,7 +25,21 @@ static const char *const users[] = {"intake",       "matching", "scheduling", "p
 #define USERS (sizeof users / sizeof users[0])
 
 size_t servers_daemons(const struct tool *tool) {
-  return SERVERS_DAEMONS + (tool->edge[0] != '\0' ? 1 : 0);
+  return SERVERS_DAEMONS * tool->instances + (tool->edge[0] != '\0' ? 1 : 0);
+}
+
+const char *servers_daemon(const struct tool *tool, size_t number, uint32_t *instance) {
+  bool edge = number == SERVERS_DAEMONS * tool->instances;
+  *instance = edge ? 0 : (uint32_t)(number / SERVERS_DAEMONS);
+  return edge ? "gateway" : daemon_names[number % SERVERS_DAEMONS];
+}
+
+char *servers_daemon_path(const struct tool *tool, size_t number, const char *kind, char *buffer) {
+  uint32_t instance;
+  char file[40];
+  const char *name = servers_daemon(tool, number, &instance);
+  snprintf(file, sizeof file, "%s.%s", name, kind);
+  return tool_path_of(tool, instance, file, buffer);
 }
 
 /* ---- files ---- */
@@ -77,18 +91,31 @@ static enum pd_err write_users(const struct tool *tool) {
   return err;
 }
 
-static enum pd_err write_daemon_config(const struct tool *tool, const char *name) {
-  char text[4096], file[40], path[TOOL_PATH];
+/* The lines that say whom it serves: several shards, or one. */
+static void write_shards(const struct tool *tool, char *text, size_t room) {
+  if (tool->shards[0] == '\0')
+    snprintf(text, room, "shard: %u", tool->shard);
+  else
+    snprintf(text, room, "shards: \"%s\"", tool->shards);
+}
+
+static enum pd_err write_daemon_config(const struct tool *tool, size_t number) {
+  char text[4096], shards[TOOL_SHARDS + 16], path[TOOL_PATH], http[TOOL_PATH];
   const char *run = tool->run_dir;
+  uint32_t instance;
+  const char *name = servers_daemon(tool, number, &instance);
+  servers_daemon_path(tool, number, "http", http);
+  write_shards(tool, shards, sizeof shards);
   bool vault = strcmp(name, "intake") == 0; /* nobody else seals or opens */
   int used = snprintf(text, sizeof text,
-                      "# Written by `paidan up`.\nshard: %u\nzone: \"%s\"\nrun_dir: \"%s\"\n"
+                      "# Written by `paidan up`.\n%s\ninstance: %s\nzone: \"%s\"\n"
+                      "run_dir: \"%s\"\n"
                       "data_dir: \"%s/snapshots\"\narchive_dir: \"%s\"\n"
                       "log_redis: \"unix:%s/log.redis\"\nlog_user: %s\n"
-                      "log_password_file: \"%s/secrets/%s\"\nhttp: \"unix:%s/%s.http\"\n"
+                      "log_password_file: \"%s/secrets/%s\"\nhttp: \"unix:%s\"\n"
                       "clock_anchor_ms: %lld\nclock_at_ms: %lld\nclock_factor: %llu\n",
-                      tool->shard, tool->zone, run, tool->data_dir, tool_archive(tool), run, name,
-                      run, name, run, name,
+                      shards, tool_instances[instance], tool->zone, run, tool->data_dir,
+                      tool_archive(tool), run, name, run, name, http,
                       (long long)tool->clock_anchor_ms, (long long)tool->clock_at_ms,
                       (unsigned long long)tool->clock_factor);
   if (vault && used > 0 && (size_t)used < sizeof text) {
@@ -104,14 +131,15 @@ static enum pd_err write_daemon_config(const struct tool *tool, const char *name
                      tool->edge, tool->data_dir, tool->data_dir);
   }
   if (used < 0 || (size_t)used >= sizeof text) return PD_EBOUNDS;
-  snprintf(file, sizeof file, "%s.yaml", name);
-  return tool_write_file(tool_path(tool, file, path), 0640, text);
+  return tool_write_file(servers_daemon_path(tool, number, "yaml", path), 0640, text);
 }
 
 static enum pd_err make_dirs(const struct tool *tool) {
   static const char *const parts[] = {"log", "vault", "snapshots"};
   char path[TOOL_PATH];
   enum pd_err err = tool_make_dir(tool->run_dir, 0750);
+  for (uint32_t i = 1; i < tool->instances && err == PD_OK; i++)
+    err = tool_make_dir(tool_path(tool, tool_instances[i], path), 0750);
   if (err == PD_OK) err = tool_make_dir(tool_path(tool, "secrets", path), 0700);
   if (err == PD_OK) err = tool_make_dir(tool->data_dir, 0750);
   for (size_t i = 0; i < 3 && err == PD_OK; i++) {
@@ -128,7 +156,7 @@ int servers_prepare(struct tool *tool) {
   if (err == PD_OK)
     err = tool_write_file(tool_path(tool, "redis.conf", path), 0640, paidan_redis_conf);
   for (size_t i = 0; i < servers_daemons(tool) && err == PD_OK; i++) {
-    err = write_daemon_config(tool, servers_daemon_names[i]);
+    err = write_daemon_config(tool, i);
   }
   if (err == PD_OK && tool->edge[0] != '\0') err = keys_prepare(tool);
   if (err == PD_OK) err = tool_remember(tool);
@@ -163,14 +191,18 @@ static void describe_redis(const struct tool *tool, struct child *child, char te
 }
 
 static void describe_daemon(const struct tool *tool, struct child *child, char texts[8][TOOL_PATH],
-                            const char *name) {
-  char file[40];
-  child->name = name;
+                            size_t number) {
+  uint32_t instance;
+  const char *name = servers_daemon(tool, number, &instance);
   snprintf(texts[0], TOOL_PATH, "%.200s/paidan-%s", tool->bin_dir, name);
-  snprintf(file, sizeof file, "%s.yaml", name);
-  const char *const words[] = {texts[0], "--config", tool_path(tool, file, texts[1]), NULL};
+  servers_daemon_path(tool, number, "yaml", texts[1]);
+  const char *const words[] = {texts[0], "--config", texts[1], NULL};
   memcpy(child->words, words, sizeof words);
-  describe_files(tool, child, texts);
+  const char *of = instance == 0 ? "" : tool_instances[instance], *slash = instance == 0 ? "" : "/";
+  snprintf(texts[5], TOOL_PATH, "%s%s%s", of, slash, name);
+  child->name = texts[5];
+  child->journal = servers_daemon_path(tool, number, "log", texts[6]);
+  child->pid_file = servers_daemon_path(tool, number, "pid", texts[7]);
 }
 
 void servers_describe(struct tool *tool, struct servers *servers) {
@@ -181,7 +213,7 @@ void servers_describe(struct tool *tool, struct servers *servers) {
   servers->count = SERVERS_REDIS + servers_daemons(tool);
   for (size_t i = 0; i < servers_daemons(tool); i++) {
     size_t at = SERVERS_REDIS + i;
-    describe_daemon(tool, &servers->children[at], servers->texts[at], servers_daemon_names[i]);
+    describe_daemon(tool, &servers->children[at], servers->texts[at], i);
   }
 }
 

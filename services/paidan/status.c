@@ -10,10 +10,12 @@
 
 struct daemon_status {
   const char *name;
+  uint32_t instance;
+  bool leads;
   int pid; /* 0: not running, or on another machine */
   bool up; /* answers */
   bool ready;
-  bool zero[2];
+  bool zero;
   char why[200];         /* of not ready */
   uint64_t tail;         /* of its log, as stored */
   uint64_t lag[PD_LOGS]; /* events of each input that it has not consumed; 0 for logs that are no
@@ -23,16 +25,29 @@ struct daemon_status {
   double waiting; /* messages not delivered yet; notification's */
 };
 
-static int read_pid(const struct tool *tool, const char *name) {
-  char file[40], path[TOOL_PATH];
-  snprintf(file, sizeof file, "%s.pid", name);
-  char *text = tool_read_file(tool_path(tool, file, path));
+static int read_pid(const struct tool *tool, size_t number) {
+  char path[TOOL_PATH];
+  char *text = tool_read_file(servers_daemon_path(tool, number, "pid", path));
   int pid = text == NULL ? 0 : (int)strtol(text, NULL, 10);
   free(text);
   return pid > 0 && kill(pid, 0) == 0 ? pid : 0;
 }
 
-static void read_ready(struct daemon_status *status, const char *socket_path) {
+/* Of several reasons the one about this shard, which it begins with; else the first. */
+static const char *reason_for(const struct tool *tool, json_t *reasons) {
+  char shard[8];
+  size_t i;
+  json_t *one;
+  snprintf(shard, sizeof shard, "%06u", tool->shard % 1000000);
+  json_array_foreach(reasons, i, one) {
+    const char *text = json_string_value(one);
+    if (text != NULL && strncmp(text, shard, strlen(shard)) == 0) return text;
+  }
+  return tool->shards[0] == '\0' ? json_string_value(json_array_get(reasons, 0)) : NULL;
+}
+
+static void read_ready(const struct tool *tool, struct daemon_status *status,
+                       const char *socket_path) {
   long code = 0;
   char *body = NULL;
   snprintf(status->why, sizeof status->why, "does not answer");
@@ -41,28 +56,43 @@ static void read_ready(struct daemon_status *status, const char *socket_path) {
   status->ready = code == 200;
   status->why[0] = '\0';
   json_t *json = json_loads(body, 0, NULL);
-  const char *reason = json_string_value(json_array_get(json_object_get(json, "reasons"), 0));
-  if (!status->ready)
-    snprintf(status->why, sizeof status->why, "%s", reason == NULL ? "not ready" : reason);
+  const char *reason = reason_for(tool, json_object_get(json, "reasons"));
+  const char *usual = status->ready ? "" : "not ready";
+  snprintf(status->why, sizeof status->why, "%s", reason == NULL ? usual : reason);
   json_decref(json);
   free(body);
 }
 
-static void read_metrics(struct daemon_status *status, const char *socket_path,
-                         const uint64_t *tails) {
+/* A figure of this shard: where a process serves several, they are told apart by a label. */
+static bool figure(const struct tool *tool, const char *body, const char *name, const char *label,
+                   double *value) {
+  char series[128];
+  bool several = tool->shards[0] != '\0', none = !several && label[0] == '\0';
+  if (probe_metric(body, name, value) && none) return true;
+  if (several)
+    snprintf(series, sizeof series, "%s{shard=\"%06u\"%s%s}", name, tool->shard,
+             label[0] == '\0' ? "" : ",", label);
+  else
+    snprintf(series, sizeof series, "%s{%s}", name, label);
+  return probe_metric(body, series, value);
+}
+
+static void read_metrics(const struct tool *tool, struct daemon_status *status,
+                         const char *socket_path, const uint64_t *tails) {
   long code = 0;
-  char *body = NULL, name[64];
+  char *body = NULL, label[40];
   double value;
   if (probe_get(socket_path, "/metrics", &code, &body) != PD_OK) return;
   for (unsigned log = 1; log < PD_LOGS; log++) {
-    snprintf(name, sizeof name, "paidan_input_seq{log=\"%s\"}", pd_log_name(log));
-    if (!probe_metric(body, name, &value)) continue;
+    snprintf(label, sizeof label, "log=\"%s\"", pd_log_name(log));
+    if (!figure(tool, body, "paidan_input_seq", label, &value)) continue;
     uint64_t seen = (uint64_t)value;
     status->lag[log] = tails[log] > seen ? tails[log] - seen : 0;
   }
-  if (probe_metric(body, "paidan_commits_refused_total", &value)) status->refused = value;
-  if (probe_metric(body, "paidan_gaps_total", &value)) status->gaps = value;
-  if (probe_metric(body, "paidan_messages_waiting", &value)) status->waiting = value;
+  if (figure(tool, body, "paidan_commits_refused_total", "", &value)) status->refused = value;
+  if (figure(tool, body, "paidan_gaps_total", "", &value)) status->gaps = value;
+  if (figure(tool, body, "paidan_messages_waiting", "", &value)) status->waiting = value;
+  if (figure(tool, body, "paidan_leading", "", &value)) status->leads = value == 1;
   free(body);
 }
 
@@ -88,22 +118,32 @@ static json_t *status_json(const struct daemon_status *status) {
   for (unsigned log = 1; log < PD_LOGS; log++) {
     json_object_set_new(lag, pd_log_name(log), json_integer((json_int_t)status->lag[log]));
   }
-  return json_pack("{s:s, s:i, s:b, s:b, s:s, s:I, s:o, s:f, s:f, s:f}", "name", status->name,
-                   "pid", status->pid, "up", status->up, "ready", status->ready, "why", status->why,
-                   "tail", (json_int_t)status->tail, "lag", lag, "commits_refused", status->refused,
-                   "gaps", status->gaps, "waiting", status->waiting);
+  return json_pack("{s:s, s:s, s:b, s:i, s:b, s:b, s:s, s:I, s:o, s:f, s:f, s:f}", "name",
+                   status->name, "instance", tool_instances[status->instance], "leads",
+                   status->leads, "pid", status->pid, "up", status->up, "ready", status->ready,
+                   "why", status->why, "tail", (json_int_t)status->tail, "lag", lag,
+                   "commits_refused", status->refused, "gaps", status->gaps, "waiting",
+                   status->waiting);
+}
+
+static const char *state_of(const struct daemon_status *status) {
+  if (!status->up) return "down";
+  if (!status->ready) return "up";
+  return strstr(status->why, "standing by") != NULL ? "standby" : "ready";
 }
 
 static void say_daemons(struct tool *tool, const struct daemon_status *all, json_t *list) {
-  static const char *const heads[] = {"daemon", "pid",     "state", "log seq",
-                                      "lag",    "waiting", "why",   NULL};
+  static const char *const heads[] = {"daemon",  "instance", "pid",     "state", "leads",
+                                      "log seq", "lag",      "waiting", "why",   NULL};
   struct out_table table;
   out_table_begin(&table, heads);
   for (size_t i = 0; i < servers_daemons(tool); i++) {
     const struct daemon_status *status = &all[i];
     out_cell(&table, "%s", status->name);
+    out_cell(&table, "%s", tool_instances[status->instance]);
     out_cell(&table, "%d", status->pid);
-    out_cell(&table, "%s", status->ready ? "ready" : status->up ? "up" : "down");
+    out_cell(&table, "%s", state_of(status));
+    out_cell(&table, "%s", status->leads ? "yes" : "");
     out_cell(&table, "%llu", (unsigned long long)status->tail);
     out_cell(&table, "%llu", (unsigned long long)total_lag(status));
     out_cell(&table, "%.0f", status->waiting);
@@ -149,15 +189,14 @@ static int gather(struct tool *tool, struct pd_store_now *store, struct daemon_s
   uint64_t tails[PD_LOGS] = {0};
   int code = store == NULL ? 0 : read_tails(tool, store, tails);
   for (size_t i = 0; i < servers_daemons(tool); i++) {
-    char file[40], path[TOOL_PATH];
+    char path[TOOL_PATH];
     struct daemon_status *status = &all[i];
-    status->name = servers_daemon_names[i];
-    status->pid = read_pid(tool, status->name);
+    status->name = servers_daemon(tool, i, &status->instance);
+    status->pid = read_pid(tool, i);
     status->tail = tails[pd_log_named(status->name)];
-    snprintf(file, sizeof file, "%s.http", status->name);
-    tool_path(tool, file, path);
-    read_ready(status, path);
-    if (status->up) read_metrics(status, path, tails);
+    servers_daemon_path(tool, i, "http", path);
+    read_ready(tool, status, path);
+    if (status->up) read_metrics(tool, status, path, tails);
   }
   return code;
 }
@@ -173,7 +212,7 @@ static json_t *fold_counts(struct tool *tool, struct pd_store_now *store, int *c
 
 static int cmd_status(struct tool *tool) {
   struct pd_store_now *store = NULL;
-  struct daemon_status all[SERVERS_DAEMONS + 1] = {0};
+  struct daemon_status all[SERVERS_MOST] = {0};
   int code = tool_need_shard(tool);
   if (code != 0) return code;
   code = tool_store(tool, &store);

@@ -56,8 +56,17 @@ char *tool_path(const struct tool *tool, const char *name, char *buffer) {
   return buffer;
 }
 
-char *tool_endpoint(const struct tool *tool, const char *name, char *buffer) {
-  snprintf(buffer, TOOL_PATH, "ipc://%.180s/%s", tool->run_dir, name);
+const char *const tool_instances[TOOL_INSTANCES] = {"a", "b"};
+
+char *tool_path_of(const struct tool *tool, uint32_t instance, const char *name, char *buffer) {
+  if (instance == 0) return tool_path(tool, name, buffer);
+  snprintf(buffer, TOOL_PATH, "%.180s/%s/%s", tool->run_dir, tool_instances[instance], name);
+  return buffer;
+}
+
+char *tool_endpoint(const struct tool *tool, uint32_t instance, const char *name, char *buffer) {
+  char path[TOOL_PATH];
+  snprintf(buffer, TOOL_PATH, "ipc://%.200s", tool_path_of(tool, instance, name, path));
   return buffer;
 }
 
@@ -85,7 +94,10 @@ static void recall(struct tool *tool) {
   json_t *state = json_load_file(tool_path(tool, "paidan.json", path), 0, NULL);
   const char *zone = json_string_value(json_object_get(state, "zone"));
   const char *data = json_string_value(json_object_get(state, "data_dir"));
+  const char *shards = json_string_value(json_object_get(state, "shards"));
   tool->shard = (uint32_t)json_integer_value(json_object_get(state, "shard"));
+  if (shards != NULL) snprintf(tool->shards, sizeof tool->shards, "%s", shards);
+  tool->instances = (uint32_t)json_integer_value(json_object_get(state, "instances"));
   if (zone != NULL) snprintf(tool->zone, sizeof tool->zone, "%s", zone);
   const char *edge = json_string_value(json_object_get(state, "edge"));
   if (edge != NULL) snprintf(tool->edge, sizeof tool->edge, "%s", edge);
@@ -99,8 +111,9 @@ static void recall(struct tool *tool) {
 enum pd_err tool_remember(const struct tool *tool) {
   char path[TOOL_PATH];
   json_t *state = json_pack(
-      "{s:i, s:s, s:s, s:s, s:I, s:I, s:I}", "shard", (int)tool->shard, "zone", tool->zone,
-      "data_dir", tool->data_dir, "edge", tool->edge, "clock_anchor_ms",
+      "{s:i, s:s, s:i, s:s, s:s, s:s, s:I, s:I, s:I}", "shard", (int)tool->shard, "shards",
+      tool->shards, "instances", (int)tool->instances, "zone", tool->zone, "data_dir",
+      tool->data_dir, "edge", tool->edge, "clock_anchor_ms",
       (json_int_t)tool->clock_anchor_ms, "clock_at_ms", (json_int_t)tool->clock_at_ms,
       "clock_factor", (json_int_t)tool->clock_factor);
   char *text = json_dumps(state, JSON_INDENT(1));
@@ -119,7 +132,7 @@ static int settle_dirs(struct tool *tool, const char *argv0) {
   if (slash != NULL) *slash = '\0';
   snprintf(tool->bin_dir, sizeof tool->bin_dir, "%s", slash == NULL ? "." : self);
   const char *run = setting(tool, "run-dir", "PAIDAN_RUN_DIR");
-  const size_t longest = strlen("/notification.http");
+  const size_t longest = strlen("/b/notification.http");
   if (absolute(run == NULL ? "paidan-run" : run, tool->run_dir) &&
       strlen(tool->run_dir) + longest <= TOOL_SOCKET_MAX) {
     return 0;
@@ -156,6 +169,7 @@ int tool_settle(struct tool *tool, const char *argv0) {
   snprintf(tool->data_dir, sizeof tool->data_dir, "%.200s/data", tool->run_dir);
   recall(tool);
   if (tool->clock_factor == 0) tool->clock_factor = 1;
+  if (tool->instances < 1 || tool->instances > TOOL_INSTANCES) tool->instances = 1;
   return settle_place(tool);
 }
 
@@ -239,12 +253,14 @@ int tool_store(struct tool *tool, struct pd_store_now **store) {
 }
 
 int tool_client(struct tool *tool, const char *door, uint32_t window, struct pd_client **client) {
-  char name[40], endpoint[TOOL_PATH];
+  char name[40], one[TOOL_PATH], endpoint[TOOL_INSTANCES * TOOL_PATH] = "";
   int code = tool_need_shard(tool);
   if (code != 0) return code;
   const char *chosen = args_get(&tool->args, "door");
   snprintf(name, sizeof name, "door.%.20s", chosen == NULL ? door : chosen);
-  struct pd_client_options options = {.endpoint = tool_endpoint(tool, name, endpoint),
+  for (uint32_t i = 0; i < tool->instances; i++)
+    snprintf(endpoint + strlen(endpoint), TOOL_PATH, "%s ", tool_endpoint(tool, i, name, one));
+  struct pd_client_options options = {.endpoint = endpoint,
                                       .shard = tool->shard,
                                       .window = window,
                                       .give_up_ms = 15000};

@@ -20,6 +20,9 @@
 #define TOOL_PATH       256
 #define TOOL_SOCKET_MAX 107 /* bytes of a unix socket's path on Linux */
 
+#define TOOL_SHARDS     512
+#define TOOL_INSTANCES  2
+
 struct tool {
   struct out out;
   struct args args;
@@ -28,10 +31,11 @@ struct tool {
   char run_dir[TOOL_PATH];  /* absolute */
   char data_dir[TOOL_PATH]; /* absolute */
   uint32_t shard;           /* 0: not known yet */
+  char shards[TOOL_SHARDS]; /* that the daemons serve, "370302,370303"; "": the one */
+  uint32_t instances;       /* of each daemon, 1 .. TOOL_INSTANCES */
   int32_t zone_min;
   char zone[8];
   char edge[TOOL_PATH]; /* where the edge is, "tcp://127.0.0.1:5670"; "": there is none */
-  uint32_t zero;
   int64_t clock_anchor_ms;
   int64_t clock_at_ms;
   uint64_t clock_factor;
@@ -78,8 +82,12 @@ PD_MUST_USE enum pd_err tool_remember(const struct tool *tool);
 /* A path inside the run folder, in a buffer of TOOL_PATH bytes; returns buffer. */
 char *tool_path(const struct tool *tool, const char *name, char *buffer);
 
+/* The same in the folder of an instance: the first stands in the run folder itself. */
+char *tool_path_of(const struct tool *tool, uint32_t instance, const char *name, char *buffer);
+extern const char *const tool_instances[TOOL_INSTANCES]; /* their names */
+
 /* The same as "ipc://..." for ZeroMQ. */
-char *tool_endpoint(const struct tool *tool, const char *name, char *buffer);
+char *tool_endpoint(const struct tool *tool, uint32_t instance, const char *name, char *buffer);
 
 /* Connect to the logs, or the vault, in the blocking way; says why it could not (exit code 69). */
 PD_MUST_USE int tool_store(struct tool *tool, struct pd_store_now **store);

@@ -2,6 +2,7 @@
  * watches them. */
 #include "common/base/calendar.h"
 #include "common/io/clock.h"
+#include "common/io/config.h"
 #include "services/paidan/probe.h"
 #include "services/paidan/servers.h"
 
@@ -29,6 +30,7 @@ struct up {
   struct child archivist; /* one pass of `archive run` */
   uint64_t archive_ms;    /* from pass to pass; 0: none */
   char archive_texts[3][TOOL_PATH];
+  char archive_shard[8]; /* of the next pass */
   int lock; /* held as long as this shard is up */
   int told; /* where a waiting parent hears how it went; -1: nobody waits */
 };
@@ -108,11 +110,11 @@ static int tend(struct up *up, bool starting) {
   return 0;
 }
 
-static bool is_ready(const struct tool *tool, const char *name) {
-  char file[40], path[TOOL_PATH], *body = NULL;
+static bool is_ready(const struct tool *tool, size_t number) {
+  char path[TOOL_PATH], *body = NULL;
   long status = 0;
-  snprintf(file, sizeof file, "%s.http", name);
-  if (probe_get(tool_path(tool, file, path), "/readyz", &status, &body) != PD_OK) return false;
+  servers_daemon_path(tool, number, "http", path);
+  if (probe_get(path, "/readyz", &status, &body) != PD_OK) return false;
   free(body);
   return status == 200;
 }
@@ -123,7 +125,7 @@ static int wait_ready(struct up *up, uint64_t limit_ms) {
   while (ready < servers_daemons(up->tool) && stop_asked == 0) {
     int code = tend(up, true);
     if (code != 0) return code;
-    if (is_ready(up->tool, servers_daemon_names[ready])) {
+    if (is_ready(up->tool, ready)) {
       ready++;
       continue;
     }
@@ -155,12 +157,23 @@ static void describe_archivist(struct up *up) {
   struct child *child = &up->archivist;
   snprintf(up->archive_texts[0], TOOL_PATH, "%.200s/paidan", up->tool->bin_dir);
   const char *const words[] = {up->archive_texts[0], "archive",         "run",
-                               "--run-dir",          up->tool->run_dir, NULL};
+                               "--run-dir",          up->tool->run_dir, "--shard",
+                               up->archive_shard,    NULL};
   memcpy(child->words, words, sizeof words);
   child->name = "archive";
   child->journal = tool_path(up->tool, "archive.log", up->archive_texts[1]);
   child->pid_file = tool_path(up->tool, "archive.pid", up->archive_texts[2]);
   child->next_ms = child_clock_ms() + up->archive_ms;
+}
+
+/* Each shard in its turn. */
+static void choose_shard(struct up *up) {
+  const char *all = up->tool->shards, *here = strstr(all, up->archive_shard);
+  const char *comma = here == NULL || up->archive_shard[0] == '\0' ? NULL : strchr(here, ',');
+  if (all[0] == '\0')
+    snprintf(up->archive_shard, sizeof up->archive_shard, "%06u", up->tool->shard % 1000000);
+  else
+    snprintf(up->archive_shard, sizeof up->archive_shard, "%.6s", comma == NULL ? all : comma + 1);
 }
 
 /* A pass now and then, one at a time.  One that fails has said why in archive.log; Redis then grows
@@ -170,6 +183,7 @@ static void tend_archive(struct up *up) {
   if (up->archive_ms == 0) return;
   if (child_ended(child)) child->next_ms = child_clock_ms() + up->archive_ms;
   if (child->pid != 0 || child_clock_ms() < child->next_ms) return;
+  choose_shard(up);
   if (child_start(child) != PD_OK) child->next_ms = child_clock_ms() + up->archive_ms;
 }
 
@@ -200,8 +214,11 @@ static void say_up(struct up *up) {
     json_array_append_new(programs, json_pack("{s:s, s:i, s:s}", "name", child->name, "pid",
                                               (int)child->pid, "journal", child->journal));
   }
-  out_text(&tool->out, "shard %06u is up in %s (data in %s)", tool->shard, tool->run_dir,
-           tool->data_dir);
+  bool several = tool->shards[0] != '\0';
+  char one[8];
+  snprintf(one, sizeof one, "%06u", tool->shard % 1000000);
+  out_text(&tool->out, "shard%s %s %s up in %s (data in %s)", several ? "s" : "",
+           several ? tool->shards : one, several ? "are" : "is", tool->run_dir, tool->data_dir);
   out_table_end(&table, &tool->out);
   out_text(&tool->out, "look: paidan status --run-dir %s    stop: paidan down --run-dir %s",
            tool->run_dir, tool->run_dir);
@@ -333,15 +350,54 @@ static int set_edge(struct tool *tool) {
   return 0;
 }
 
+/* The districts as the daemons' configuration has them: digits and commas. */
+static int set_shards(struct tool *tool) {
+  const char *shards = args_get(&tool->args, "shards");
+  if (shards == NULL) {
+    if (args_get(&tool->args, "shard") != NULL) tool->shards[0] = '\0';
+    return 0;
+  }
+  struct pd_common_config config = {0};
+  uint32_t codes[PD_SHARDS_MAX];
+  size_t count = 0, used = 0;
+  if (strlen(shards) < sizeof config.shards) {
+    strcpy(config.shards, shards);
+    count = pd_config_shards(&config, codes);
+  }
+  if (count == 0)
+    return tool_usage(tool, "--shards must be adcodes, each once, such as 370302,370303");
+  for (size_t i = 0; i < count; i++)
+    used += (size_t)snprintf(tool->shards + used, sizeof tool->shards - used, "%s%06u",
+                             i > 0 ? "," : "", codes[i]);
+  tool->shard = codes[0];
+  if (count == 1) tool->shards[0] = '\0';
+  return 0;
+}
+
+/* A second instance is there when it is asked for, each time anew. */
+static int set_instances(struct tool *tool) {
+  uint64_t instances;
+  uint64_t usual = args_get(&tool->args, "standby") != NULL ? 2 : 1;
+  if (args_number(&tool->args, "instances", 1, TOOL_INSTANCES, usual, &instances) != PD_OK)
+    return tool_usage(tool, tool->args.wrong);
+  tool->instances = (uint32_t)instances;
+  if (tool->edge[0] != '\0' && tool->shards[0] != '\0')
+    return tool_usage(tool, "--edge serves one district: start a gateway for each by itself");
+  return 0;
+}
+
 static int cmd_up(struct tool *tool) {
   struct up up = {.tool = tool, .told = -1};
   uint64_t wait_s;
+  int code = set_shards(tool);
+  if (code != 0) return code;
   if (tool->shard == 0) return tool_usage(tool, "name the district: --shard ADCODE, six digits");
   if (args_number(&tool->args, "wait", 1, 3600, 120, &wait_s) != PD_OK ||
       args_number(&tool->args, "archive", 0, 86400, 60, &up.archive_ms) != PD_OK)
     return tool_usage(tool, tool->args.wrong);
   up.archive_ms *= 1000;
-  int code = set_edge(tool);
+  code = set_edge(tool);
+  if (code == 0) code = set_instances(tool);
   if (code == 0) code = set_clock(tool);
   if (code != 0) return code;
   pid_t holder = 0;
@@ -389,6 +445,9 @@ static const struct option_row up_options[] = {
     {"edge", "ENDPOINT",
      "let programs on other machines in, by key (`paidan key new`): tcp://127.0.0.1:5670; takes "
      "three ports"},
+    {"shards", "LIST", "serve several districts in the same daemons: 370302,370303"},
+    {"standby", NULL, "run each daemon twice: the second folds along, and leads on within 2 s"},
+    {"instances", "N", "run each daemon so many times, 1 or 2 (--standby: 2)"},
     {"speed", "FACTOR",
      "run the shard's clock so many times as fast (default as it was, at first 1)"},
     {"start", "TIME",

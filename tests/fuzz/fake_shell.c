@@ -127,42 +127,83 @@ enum pd_err pd_vault_forget(struct pd_vault *of, const struct pd_id *person,
 
 struct pd_shell {
   uv_loop_t loop;
-  struct pd_turn *turn;
   struct pd_metrics *metrics;
   struct pd_common_config config;
   void *zmq;
+  void *shared;
+};
+
+struct pd_seat {
+  struct pd_turn *turn;
+  void *context;
 };
 
 static struct pd_shell shell;
+static struct pd_seat seat;
 
-struct pd_shell *fake_shell(struct pd_turn *turn) {
-  shell.turn = turn;
-  if (shell.metrics != NULL) return &shell;
+struct pd_seat *fake_seat(struct pd_turn *turn) {
+  seat.turn = turn;
+  if (shell.metrics != NULL) return &seat;
   enum pd_err err = pd_metrics_open(&shell.metrics);
   pd_assert(err == PD_OK && uv_loop_init(&shell.loop) == 0);
   shell.zmq = zmq_ctx_new();
   shell.config.shard = FUZZ_SHARD;
-  return &shell;
+  return &seat;
 }
 
+void fake_shell_shared(void *shared) { shell.shared = shared; }
+void fake_seat_context(void *context) { seat.context = context; }
 void fake_shell_wait(uint64_t ms) { shell.loop.time += ms; }
 
 uv_loop_t *pd_shell_loop(struct pd_shell *of) { return &of->loop; }
 void *pd_shell_zmq(struct pd_shell *of) { return of->zmq; }
-struct pd_turn *pd_shell_turn(struct pd_shell *of) { return of->turn; }
 struct pd_metrics *pd_shell_metrics(struct pd_shell *of) { return of->metrics; }
 const struct pd_common_config *pd_shell_config(struct pd_shell *of) { return &of->config; }
+const char *pd_shell_folder(struct pd_shell *of) { return of->config.run_dir; }
 void pd_shell_wake(struct pd_shell *of) { (void)of; }
 
-bool pd_shell_leading(const struct pd_shell *of) {
+uint32_t pd_shell_seats(const struct pd_shell *of) {
+  (void)of;
+  return 1;
+}
+
+struct pd_seat *pd_shell_seat(struct pd_shell *of, uint32_t number) {
+  pd_assert(of == &shell && number == 0);
+  return &seat;
+}
+
+struct pd_shell *pd_seat_shell(struct pd_seat *of) {
+  (void)of;
+  return &shell;
+}
+
+struct pd_turn *pd_seat_turn(struct pd_seat *of) { return of->turn; }
+void *pd_seat_context(struct pd_seat *of) { return of->context; }
+void pd_seat_wake(struct pd_seat *of) { (void)of; }
+
+const struct pd_shard *pd_seat_shard(const struct pd_seat *of) {
+  return &of->turn->config.shard;
+}
+
+void *pd_seat_shared(struct pd_seat *of) {
+  (void)of;
+  return shell.shared;
+}
+
+bool pd_seat_leading(const struct pd_seat *of) {
   (void)of;
   return true;
 }
 
+const char *pd_seat_elsewhere(const struct pd_seat *of, const char **instance) {
+  (void)of, (void)instance;
+  return NULL;
+}
+
 /* The path of a file that is there, so that its mode can be set. */
-bool pd_shell_endpoint(const char *run_dir, const char *name, const char *kind, char *text) {
+bool pd_shell_endpoint(const char *folder, const char *name, const char *kind, char *text) {
   static int fd = -1;
-  (void)run_dir, (void)name, (void)kind;
+  (void)folder, (void)name, (void)kind;
   if (fd < 0) fd = memfd_create("socket", MFD_CLOEXEC);
   int wrote = snprintf(text, PD_ENDPOINT, "ipc:///proc/self/fd/%d", fd);
   return fd >= 0 && wrote > 0 && wrote < PD_ENDPOINT;

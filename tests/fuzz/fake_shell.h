@@ -5,8 +5,12 @@
 
 #include "common/io/shell.h"
 
-/* The one shell, over this turn. */
-struct pd_shell *fake_shell(struct pd_turn *turn);
+/* The one seat of the one shell, over this turn. */
+struct pd_seat *fake_seat(struct pd_turn *turn);
+
+/* What the service made for the process, and for the seat. */
+void fake_shell_shared(void *shared);
+void fake_seat_context(void *context);
 
 /* Move the loop's clock. */
 void fake_shell_wait(uint64_t ms);

@@ -25,6 +25,7 @@
 #define PATIENCE_MS 20000 /* longer than any command waits */
 #define ARENA_SIZE ((size_t)8 << 20)
 
+static struct doors *doors;
 static struct door *door;
 static bool answered[MESSAGES_MAX];
 static uint32_t said, replies; /* messages put in that have an identity, and answers */
@@ -94,7 +95,7 @@ static void put(uint32_t socket, const struct pd_frame *frames, size_t count) {
   if (count == 0) answered[number] = true, replies++; /* nothing that could be answered */
   if (!pd_turn_open(fuzz_district_turn(PD_LOG_INTAKE))) settle(); /* it waits at the socket */
   fake_bus_put(all, count + 1);
-  fake_bus_ready(door->sockets[socket].socket);
+  fake_bus_ready(doors->sockets[socket].socket);
 }
 
 static void say_command(const struct fuzz_record *record) {
@@ -126,7 +127,7 @@ static void say_frames(const struct fuzz_record *record) {
   }
   if (record->size == 0) {
     fake_bus_put(NULL, PD_BUS_FRAMES + 1); /* too many frames: counted and dropped */
-    fake_bus_ready(door->sockets[0].socket);
+    fake_bus_ready(doors->sockets[0].socket);
     return;
   }
   put(record->bytes[0] % DOORS, frames, count);
@@ -159,10 +160,15 @@ static void start(void) {
   fuzz_district_start(&hooks);
   if (door == NULL) {
     pd_journal_init("fuzz", FUZZ_SHARD, PD_LEVEL_ERROR, open("/dev/null", O_WRONLY | O_CLOEXEC));
-    enum pd_err err = door_open(fake_shell(fuzz_district_turn(PD_LOG_INTAKE)), &door);
+    struct pd_seat *seat = fake_seat(fuzz_district_turn(PD_LOG_INTAKE));
+    enum pd_err err = doors_open(pd_seat_shell(seat), &doors);
+    fake_shell_shared(doors);
+    if (err == PD_OK) err = door_open(seat, &door);
     pd_assert(err == PD_OK);
+    fake_seat_context(door);
     fake_bus_sends_to(on_sent);
   }
+  door_rest(door);
   door_lead(door);
   settle();
 }
@@ -182,7 +188,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fake_shell_wait(PATIENCE_MS);
     settle();
   }
-  pd_assert(door->waiting_count == 0 && door->tokens_used == 0);
+  pd_assert(door->waiting_count == 0 && doors->tokens_used == 0);
   pd_assert(replies == said);
   fuzz_district_end();
   pd_arena_reset(&arena);

@@ -17,10 +17,12 @@ static struct pd_http *http;
 static struct pd_metrics *metrics;
 static struct pd_metric *refreshed;
 static const char *not_ready;
+static bool is_note; /* the reason is no fault */
 static char dir[32];
 
-static size_t on_ready(void *context, const char **reasons, size_t max) {
+static size_t on_ready(void *context, const char **reasons, size_t max, bool *ready) {
   (void)context;
+  *ready = not_ready == NULL || is_note;
   if (not_ready == NULL || max < 1) return 0;
   reasons[0] = not_ready;
   return 1;

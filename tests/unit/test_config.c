@@ -168,8 +168,57 @@ Test(config, bad_values_are_a_configuration_error_that_names_place_and_rule) {
 }
 
 Test(config, what_must_be_given_is_asked_for) {
-  cr_expect_eq(load(0, NULL), PD_EXIT_CONFIG);
-  cr_expect(strstr(err_text, "shard is not given") != NULL, "%s", err_text);
+  settings[PD_COMMON_SETTINGS].required = true;
+  cr_expect_eq(LOAD("--shard", "370302"), PD_EXIT_CONFIG);
+  char wanted[64];
+  snprintf(wanted, sizeof wanted, "%s is not given", settings[PD_COMMON_SETTINGS].name);
+  cr_expect(strstr(err_text, wanted) != NULL, "%s", err_text);
+}
+
+static const char *check_count(const void *given) {
+  return ((const struct values *)given)->count == 7 ? "not seven" : NULL;
+}
+
+Test(config, a_rule_over_several_settings_is_kept) {
+  program.check = check_count;
+  cr_expect_eq(LOAD("--shard", "370302", "--count", "6"), -1, "%s", err_text);
+  cr_expect_eq(LOAD("--shard", "370302", "--count", "7", "--check-config"), PD_EXIT_CONFIG);
+  cr_expect(strstr(err_text, "configuration: not seven") != NULL, "%s", err_text);
+  expect_fault("count: 7\n", "configuration: not seven");
+}
+
+/* The shards that these two settings name; 0: refused. */
+static size_t shards_of(uint64_t shard, const char *shards, uint32_t *codes) {
+  struct pd_common_config config = {.shard = shard};
+  snprintf(config.shards, sizeof config.shards, "%s", shards);
+  size_t count = pd_config_shards(&config, codes);
+  cr_expect_eq(pd_config_check_shards(&config) == NULL, count > 0);
+  cr_expect_eq(pd_config_check_shard(&config) == NULL, count == 1 && shard != 0);
+  return count;
+}
+
+Test(config, shards_are_one_or_a_list) {
+  uint32_t codes[PD_SHARDS_MAX];
+  cr_expect_eq(shards_of(370302, "", codes), 1);
+  cr_expect_eq(codes[0], 370302);
+  cr_expect_eq(shards_of(0, "370302, 370303 ,370304", codes), 3);
+  cr_expect_eq(codes[1], 370303);
+  cr_expect_eq(codes[2], 370304);
+  static const char *const bad[] = {"",        "37030",          "370302;370303", "370302,370302",
+                                    "3703022", "370302 370303", ",370302",       "012345"};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    cr_expect_eq(shards_of(0, bad[i], codes), 0, "%s", bad[i]);
+  cr_expect_eq(shards_of(370302, "370303", codes), 0, "both");
+}
+
+Test(config, more_shards_than_a_process_serves_are_refused) {
+  uint32_t codes[PD_SHARDS_MAX];
+  char text[512] = "";
+  for (int i = 0; i < PD_SHARDS_MAX; i++)
+    snprintf(text + strlen(text), sizeof text - strlen(text), "%s%d", i > 0 ? "," : "", 100000 + i);
+  cr_expect_eq(shards_of(0, text, codes), PD_SHARDS_MAX);
+  snprintf(text + strlen(text), sizeof text - strlen(text), ",999999");
+  cr_expect_eq(shards_of(0, text, codes), 0);
 }
 
 Test(config, a_missing_file_is_a_configuration_error) {
@@ -252,6 +301,8 @@ Test(config, deep_nesting_and_torn_files_are_refused_without_harm) {
 }
 
 Test(config, rules_of_the_common_settings) {
+  expect_fault("instance: B\n", "f:1:11: instance must be 1 to 16 of a-z and 0-9");
+  expect_fault("instance: ../b\n", "f:1:11: instance must be");
   expect_fault("zone: 8\n", "f:1:7: zone must be a zone like +08:00");
   expect_fault("zone: \"+15:00\"\n", "f:1:7: zone must be a zone");
   expect_fault("http: 0.0.0.0:80\n", "f:1:7: http must be unix:/path, 127.0.0.1:port");
