@@ -15,7 +15,7 @@ def position(of):
 def say(door, actor, seen=None, **body):
     message = command.Command(actor=actor)
     if seen is not None:
-        message.seen.log, message.seen.seq = seen.log, seen.seq
+        message.seen.log, message.seen.seq = seen.log, seen.seq  # an event, or its position
     (kind, fields), = body.items()
     getattr(message, kind).SetInParent()
     for name, value in fields.items():
@@ -134,6 +134,18 @@ def test_frames_that_are_no_command_are_refused_and_disturb_nobody():
         assert refused.refusal.field == 'register_resident.name', refused
         assert 'UTF-8' in refused.refusal.rule, refused
     assert district.resident('居民丁')
+
+
+def test_a_log_that_intake_does_not_hear_is_refused_at_once():
+    """It once said "send it again" for ever: the event never comes."""
+    asker = district.resident('居民己')
+    for log in (types.LOG_POINTS, types.LOG_NOTIFICATION, types.LOG_UNSPECIFIED, 77):
+        try:
+            say('resident', asker, types.Position(log=log, seq=1), cancel_order={'order': 1})
+            raise AssertionError('taken')
+        except Refused as refused:
+            assert (refused.refusal.code, refused.refusal.field) == (command.CODE_FIELD, 'seen'), \
+                f'{log}: {refused}'
 
 
 def test_a_door_lets_only_its_own_commands_in():
