@@ -156,12 +156,15 @@ void pd_live_tip(struct pd_seat *seat) {
 
 static void on_timer(uv_timer_t *timer) { pd_live_round(timer->data); }
 
+/* What is due but has to wait, for a commit or for a snapshot, is looked at again in a millisecond:
+ * a timer of 0 ms is run again before libuv looks at any socket, and so for ever. */
 static void arm_deadline(struct pd_seat *seat) {
   int64_t when = pd_turn_deadline(&seat->turn);
+  uint64_t wait_ms = when == PD_NEVER ? 0 : pd_clock_until(&seat->clock, when);
   if (when == PD_NEVER)
     uv_timer_stop(&seat->deadline);
   else
-    uv_timer_start(&seat->deadline, on_timer, pd_clock_until(&seat->clock, when), 0);
+    uv_timer_start(&seat->deadline, on_timer, wait_ms > 0 ? wait_ms : 1, 0);
 }
 
 void pd_live_refresh(struct pd_seat *seat) {

@@ -184,6 +184,30 @@ def test_a_log_that_lost_what_a_snapshot_holds_is_refused():
     district.tool('verify')
 
 
+def test_a_deadline_that_has_to_wait_does_not_stop_the_loop():
+    """A timer that was due, and could not be acted upon yet, once ran for ever: here while a commit
+    is under way and the daemon is told to end; while a snapshot waits for a commit it is the same.
+    """
+    with District(BIN, speed=3600) as fast:
+        fast.settle()
+        asker = fast.resident()
+        with open(os.path.join(fast.run_dir, 'paidan.json'), encoding='utf-8') as file:
+            clock = json.load(file)
+        for number in range(60):
+            now = (clock['clock_anchor_ms'] + clock['clock_factor']
+                   * (int(time.time() * 1000) - clock['clock_at_ms']))
+            fast.order(asker, start_ms=now + (30 + 2 * number) * 60000)
+        silent, pid = (pid_of(name, fast.run_dir) for name in ('log.redis', 'scheduling'))
+        os.kill(silent, signal.SIGSTOP)
+        try:
+            time.sleep(0.5)
+            os.kill(pid, signal.SIGTERM)
+            wait_until(lambda: not runs(pid), 3, 'scheduling ends when told')
+        finally:
+            os.kill(silent, signal.SIGCONT)
+        fast.wait_ready()
+
+
 def test_ctrl_c_reaches_up_alone_and_everything_ends_in_order():
     run_dir = tempfile.mkdtemp(prefix='paidan-it.', dir='/tmp')
     try:
