@@ -304,6 +304,7 @@ void verify_life(struct verify_facts *facts, const struct pd_event *event) {
     struct order *order = order_of(facts, body->order);
     life_slot(facts, event, body->order, body->slot, UINT64_MAX, order->started);
     order->started |= bit(body->slot);
+    order->served = false; /* somebody whose acceptance crossed order_served may still come */
   }
   if (kind == PD_EVENT_SERVICE_FINISHED) {
     const struct pd_service_finished *body = event->service_finished;

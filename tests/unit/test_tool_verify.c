@@ -111,6 +111,15 @@ static void served(uint64_t order, uint32_t slot, uint32_t minutes) {
   view_apply(&view, &event);
 }
 
+static void said_served(uint64_t order) {
+  struct pd_order_served body = PD_ORDER_SERVED_INIT;
+  struct pd_event event = of(PD_LOG_INTAKE, PD_EVENT_ORDER_SERVED);
+  body.order = order;
+  event.order_served = &body;
+  verify_ledger(facts, &event);
+  view_apply(&view, &event);
+}
+
 static void confirmed(uint64_t order, uint32_t slot, uint32_t minutes) {
   struct pd_service_confirmed body = PD_SERVICE_CONFIRMED_INIT;
   struct pd_event event = of(PD_LOG_INTAKE, PD_EVENT_SERVICE_CONFIRMED);
@@ -154,6 +163,17 @@ static void posted(uint64_t posting, uint64_t order, uint32_t slot, int64_t give
   event.points_posted = &body;
   verify_ledger(facts, &event);
   view_apply(&view, &event);
+}
+
+Test(verify, an_order_is_served_again_by_a_helper_who_came_after_it_was_served) {
+  placed(1);
+  served(1, 1, 60);
+  said_served(1);
+  served(1, 2, 30); /* whose acceptance had crossed order_served */
+  said_served(1);
+  expect("");
+  said_served(1);
+  expect("life: served twice, or by nobody\n");
 }
 
 Test(verify, finds_nothing_wrong_with_a_whole_order) {
