@@ -115,6 +115,30 @@ PD_MUST_USE enum pd_err matching_explain(const struct matching *self, uint64_t o
 uint32_t matching_candidates(const struct matching *self, uint64_t order, int64_t now_ms,
                              struct matching_verdict *list, uint32_t max);
 
+/* The figures behind a verdict: by how much somebody was kept out, or what the cost is made of. */
+struct matching_standing {
+  int64_t first_ms; /* the starts that are looked at; none if the first is after the last */
+  int64_t last_ms;
+  int64_t clash_start_ms; /* the booking that overlaps the first start; 0: none does */
+  int64_t clash_end_ms;
+  uint64_t clash_order;
+  uint32_t missing_skills; /* bit of each skill; bit 0: one that this version does not know */
+  uint32_t radius_m;       /* the volunteer's own */
+  uint32_t reach_m;        /* the policy's */
+  uint32_t recent_permille; /* recent offers, in thousandths of one: halved every week */
+  uint32_t offers_ever;
+  uint32_t booked; /* in the week of the first start */
+  uint32_t max_per_week;
+  uint32_t open_offers;
+  uint32_t open_max;
+  uint32_t zero;
+};
+
+/* How this volunteer stands to this order now.  PD_ENOENT as matching_explain. */
+PD_MUST_USE enum pd_err matching_stand(const struct matching *self, uint64_t order,
+                                       const struct pd_id *person, int64_t now_ms,
+                                       struct matching_standing *standing);
+
 /* An open order as a volunteer sees it in the hall. */
 struct matching_hall_order {
   uint64_t order;

@@ -313,3 +313,25 @@ Test(matching_rules, a_verdict_tells_why_somebody_eligible_was_not_invited) {
   cr_assert(matching_candidates(h.self, 8, h.now_ms, list, 8) == 0);
   cr_assert(matching_explain(h.self, 8, &fourth, h.now_ms, list) == PD_ENOENT);
 }
+
+Test(matching_rules, how_somebody_stands_is_told_in_figures) {
+  given_volunteer(1, (struct a_volunteer){.radius_m = 3000, .max_per_week = 2, .east = 40});
+  given_volunteer(2, (struct a_volunteer){.skills = {PD_SKILL_LAW}, .radius_m = 1000});
+  when_placed(7, (struct an_order){.east = 40, .end_min = HOURS(9)});
+  core_skip(&h);
+  when_answered(7, 1, true);
+  core_skip(&h);
+  when_placed(8, (struct an_order){.end_min = HOURS(9), .skills = {PD_SKILL_HAIRCUT}});
+  core_skip(&h);
+  struct matching_standing standing;
+  struct pd_id one = core_id(1), two = core_id(2), nobody = core_id(77);
+  cr_assert(matching_stand(h.self, 8, &nobody, h.now_ms, &standing) == PD_ENOENT);
+  cr_assert(matching_stand(h.self, 99, &one, h.now_ms, &standing) == PD_ENOENT);
+  cr_assert(matching_stand(h.self, 8, &one, h.now_ms, &standing) == PD_OK);
+  cr_assert(standing.radius_m == 3000 && standing.booked == 1 && standing.max_per_week == 2);
+  cr_assert(standing.clash_order == 7 && standing.clash_end_ms == AT(HOURS(9)));
+  cr_assert(standing.recent_permille == 1000 && standing.offers_ever == 1);
+  cr_assert(standing.missing_skills == 1u << PD_SKILL_HAIRCUT);
+  cr_assert(matching_stand(h.self, 8, &two, h.now_ms, &standing) == PD_OK);
+  cr_assert(standing.clash_order == 0 && standing.offers_ever == 0);
+}
