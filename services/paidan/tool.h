@@ -68,6 +68,7 @@ extern const struct command backup_commands[];
 extern const struct command archive_commands[];
 extern const struct command key_commands[];
 extern const struct command hall_commands[];
+extern const struct command replay_commands[];
 
 /* Find the folders, the shard and the zone: from the options, the environment and paidan.json.
  * Returns an exit code: 0 to go on, otherwise it has said why. */
