@@ -42,20 +42,27 @@ class Refused(Exception):
 
 
 class Door:
-    """A DEALER socket at one of intake's doors."""
+    """A DEALER socket at one of intake's doors; where there are instances, it goes to who leads."""
 
     def __init__(self, district, name):
-        self.socket = district.context.socket(zmq.DEALER)
-        self.socket.linger = 0
-        self.socket.connect(f'ipc://{district.run_dir}/door.{name}')
-        self.name = name
+        self.district, self.name, self.socket = district, name, None
+        self.endpoints = [f'ipc://{folder}/door.{name}' for folder in district.folders]
+        self.connect(self.endpoints[0])
         self.requests = 0
         self.keys = 0
+
+    def connect(self, endpoint):
+        if self.socket is not None:
+            self.socket.close()
+        self.endpoint = endpoint
+        self.socket = self.district.context.socket(zmq.DEALER)
+        self.socket.linger = 0
+        self.socket.connect(endpoint)
 
     def send(self, message):
         """One command, one reply: an Ack, or Refused is raised."""
         self.requests += 1
-        message.shard = message.shard or SHARD
+        message.shard = message.shard or self.district.shard
         message.request = self.requests
         if not message.key:
             self.keys += 1
@@ -63,16 +70,27 @@ class Door:
         return self.exchange(message.SerializeToString())
 
     def exchange(self, data, wait_ms=20000):
-        self.socket.send(data)
-        while True:
-            if not self.socket.poll(wait_ms):
-                raise TimeoutError(f'no reply from door {self.name}')
-            reply = command.Reply.FromString(self.socket.recv())
-            if reply.request in (0, self.requests):
+        for _ in range(20):
+            reply = self.ask(data, wait_ms)
+            if not reply.HasField('moved'):
                 break
+            assert reply.moved.endpoint in self.endpoints, reply
+            self.connect(reply.moved.endpoint)
+            time.sleep(0.05)
         if reply.HasField('refusal'):
             raise Refused(reply.refusal)
         return reply.ack
+
+    def ask(self, data, wait_ms):
+        self.socket.send(data)
+        while True:
+            if not self.socket.poll(wait_ms):
+                if len(self.endpoints) > 1:  # perhaps nobody answers here, but elsewhere
+                    self.connect(self.endpoints[self.endpoint == self.endpoints[0]])
+                raise TimeoutError(f'no reply from door {self.name}')
+            reply = command.Reply.FromString(self.socket.recv())
+            if reply.request in (0, self.requests):
+                return reply
 
 
 class District:
@@ -82,7 +100,13 @@ class District:
         self.bin = bin_dir
         self.run_dir = tempfile.mkdtemp(prefix='paidan-it.', dir='/tmp')
         self.context = zmq.Context()
-        self.tool('up', '--detach', '--shard', str(SHARD), '--zone', '+08:00',
+        self.folders = [self.run_dir]
+        self.shard = SHARD  # that doors and subscriptions speak of
+        if settings.get('instances', 1) > 1:
+            self.folders.append(os.path.join(self.run_dir, 'b'))
+        if 'shards' not in settings:
+            settings['shard'] = SHARD
+        self.tool('up', '--detach', '--zone', '+08:00',
                   *[word for key, value in settings.items() for word in (f'--{key}', str(value))])
         self.doors = {}
 
@@ -119,8 +143,9 @@ class District:
         socket = self.context.socket(zmq.SUB)
         socket.linger = 0
         for log in logs or SERVICES:
-            socket.connect(f'ipc://{self.run_dir}/{log}.pub')
-            socket.subscribe(f'@{SHARD:06d}/{log}')
+            for folder in self.folders:
+                socket.connect(f'ipc://{folder}/{log}.pub')
+            socket.subscribe(f'@{self.shard:06d}/{log}')
         return Events(socket)
 
     def settle(self, ref='S'):
@@ -189,6 +214,17 @@ class District:
                 if service not in SERVICES and 'redis' in words[0] and service in line:
                     return int(number)
         return None
+
+    def pid_of(self, service, instance):
+        """Of an instance of a daemon, 0 or 1, as `up` wrote it down; None: it does not run."""
+        try:
+            path = os.path.join(self.folders[instance], f'{service}.pid')
+            with open(path, encoding='ascii') as file:
+                number = int(file.read())
+            os.kill(number, 0)
+            return number
+        except (OSError, ValueError):
+            return None
 
     def kill(self, service):
         pid = self.pid(service)
