@@ -61,8 +61,12 @@ static void on_reply(redisAsyncContext *ac, void *reply, void *data);
 static void on_timer(uv_timer_t *timer);
 
 static bool copy_text(char *to, size_t size, const char *from) {
-  int n = snprintf(to, size, "%s", from ? from : "");
-  return n >= 0 && (size_t)n < size;
+  size_t length = from == NULL ? 0 : strlen(from);
+  bool fits = length < size;
+  if (!fits) length = size - 1;
+  if (length > 0) memcpy(to, from, length);
+  to[length] = '\0';
+  return fits;
 }
 
 /* ---- hiredis on libuv ---- */
