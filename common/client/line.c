@@ -24,7 +24,10 @@ static void fail_line(struct line *line, enum line_state failure) {
 static void take_news(struct line *line, unsigned event) {
   switch (event) {
   case ZMQ_EVENT_CONNECTED: line->state = LINE_REACHED; break;
-  case ZMQ_EVENT_HANDSHAKE_SUCCEEDED: line->state = line->failure = LINE_UP; break;
+  case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+    line->state = line->failure = LINE_UP;
+    line->ups++;
+    break;
   case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH: fail_line(line, LINE_DENIED); break;
   case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL: fail_line(line, LINE_NO_EDGE); break;
   case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL: fail_line(line, LINE_HUNG_UP); break;
@@ -189,7 +192,10 @@ static void take_reply(struct paidan *paidan, const uint8_t *bytes, size_t size)
 void line_pump(struct paidan *paidan) {
   struct line *line = &paidan->line;
   if (line->socket == NULL) return;
+  uint32_t ups = line->ups;
   pump_monitor(line);
+  /* The edge was away: what it had not answered yet, it never will. */
+  if (line->ups != ups && paidan->client != NULL) pd_client_resend(paidan->client);
   while (pd_bus_receive(line->socket, &line->message) == PD_OK) {
     zmq_msg_t *last = &line->message.frames[line->message.count - 1];
     take_reply(paidan, zmq_msg_data(last), zmq_msg_size(last));

@@ -38,6 +38,8 @@ struct line {
   void *socket, *monitor;
   enum line_state state;
   enum line_state failure; /* of the last attempt that ended; LINE_TRYING: none did */
+  uint32_t ups; /* how often the handshake has succeeded */
+  uint32_t zero;
   uint64_t requests; /* numbers given out */
   struct pd_bus_message message;
 };

@@ -305,6 +305,12 @@ static void sweep(struct pd_client *client) {
   }
 }
 
+void pd_client_resend(struct pd_client *client) {
+  for (uint32_t i = 0; i < client->options.window; i++)
+    if (client->window[i].request != 0) client->window[i].due_ms = 0;
+  client->swept_ms = 0;
+}
+
 /* Take up to `most` replies; false when none is left. */
 static bool take_replies(struct pd_client *client, uint32_t most) {
   for (uint32_t i = 0; i < most; i++) {

@@ -71,6 +71,10 @@ PD_MUST_USE enum pd_err pd_client_send_packed(struct pd_client *client, const ui
                                               size_t size, const char *key, pd_client_done *done,
                                               void *context);
 
+/* The connection is known to have been lost: what is in flight is due now, not when its patience
+ * ends.  With the same keys, so that it takes effect once. */
+void pd_client_resend(struct pd_client *client);
+
 /* Within a pd_client_done with PD_OK: the reply's bytes as they came. */
 const uint8_t *pd_client_reply_bytes(const struct pd_client *client, size_t *size);
 

@@ -18,6 +18,7 @@ int bench_bus(int argc, char **argv);
 int bench_log(int argc, char **argv);
 int bench_loop(int argc, char **argv);
 int bench_scale(int argc, char **argv);
+int bench_edge(int argc, char **argv);
 int bench_knn(int argc, char **argv);
 int bench_assign(int argc, char **argv);
 int bench_dispatch(int argc, char **argv);

@@ -49,8 +49,9 @@ bool city_start(struct city *city) {
   city->bin[length] = 0;
   *strrchr(city->bin, '/') = 0;
   snprintf(city->run_dir, sizeof city->run_dir, "/tmp/paidan-bench.XXXXXX");
-  return mkdtemp(city->run_dir) != NULL && fix_rules(city) &&
-         city_tool(city, "up --detach --shard 110105 --zone +08:00");
+  char up[256];
+  snprintf(up, sizeof up, "up --detach --shard 110105 --zone +08:00 %s", city->more);
+  return mkdtemp(city->run_dir) != NULL && fix_rules(city) && city_tool(city, up);
 }
 
 void city_stop(struct city *city) {

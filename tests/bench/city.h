@@ -21,6 +21,7 @@ struct person {
 struct city {
   char run_dir[64];
   char bin[4096];
+  char more[128]; /* words for `paidan up`; may be empty */
   void *zmq;
   struct pd_client *resident, *volunteer, *site;
   struct pd_subscriber *subscriber; /* of intake and matching */

@@ -16,6 +16,8 @@ static const struct bench benches[] = {
      "Durable events a second through one log, beside one XADD an event.", bench_log},
     {"loop", "[--rate N] [--seconds N] [--volunteers N]",
      "Order placed to first offer received, through all daemons, durable.", bench_loop},
+    {"edge", "[--rate N] [--seconds N]",
+     "Command to event through the edge: alone, beside offenders, across its kill.", bench_edge},
     {"knn", "POINTS QUERIES MOVES", "Nearest neighbours, filtered and not, and moves.", bench_knn},
     {"assign", "INSTANCE", "The optimum of a batch, with its proof.", bench_assign},
     {"dispatch", "[--orders N] [--volunteers N] [--batches N] [--hours few]",

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -37,6 +38,8 @@ static struct {
   unsigned commanded;     /* commands received; with keys: */
   char keys[16][65];
   unsigned mute;          /* that many commands are not answered */
+  unsigned vanish;        /* after so many commands the sockets are closed and bound anew */
+  int port;
   bool stop;
 } edge;
 
@@ -170,6 +173,33 @@ static void take_request(void) {
   paidan__v1__edge_request__free_unpacked(said, NULL);
 }
 
+static void *bound(int type, int port) {
+  char endpoint[64];
+  int on = 1, linger = 0;
+  void *socket = zmq_socket(edge.zmq, type);
+  zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &on, sizeof on);
+  zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, edge.server_secret, 41);
+  zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
+  snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%d", port);
+  if (zmq_bind(socket, endpoint) == 0) return socket;
+  zmq_close(socket);
+  return NULL;
+}
+
+/* As when the edge is killed and started anew. */
+static void come_again(void) {
+  zmq_close(edge.commands);
+  zmq_close(edge.replays);
+  do {
+    usleep(20000);
+    edge.commands = bound(ZMQ_ROUTER, edge.port + 1);
+  } while (edge.commands == NULL);
+  do {
+    usleep(20000);
+    edge.replays = bound(ZMQ_ROUTER, edge.port + 2);
+  } while (edge.replays == NULL);
+}
+
 static void take_command(void) {
   uint8_t to[256], bytes[4096];
   struct pd_ack ack = PD_ACK_INIT;
@@ -189,6 +219,7 @@ static void take_command(void) {
   answer.ack = &ack;
   if (edge.commanded++ >= edge.mute) reply(edge.commands, to, (size_t)to_size, &answer.base);
   paidan__v1__command__free_unpacked(said, NULL);
+  if (edge.commanded == edge.vanish) come_again();
 }
 
 static void *run_edge(void *nothing) {
@@ -210,19 +241,6 @@ static void *run_edge(void *nothing) {
   return nothing;
 }
 
-static void *bound(int type, int port) {
-  char endpoint[64];
-  int on = 1, linger = 0;
-  void *socket = zmq_socket(edge.zmq, type);
-  zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &on, sizeof on);
-  zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, edge.server_secret, 41);
-  zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
-  snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%d", port);
-  if (zmq_bind(socket, endpoint) == 0) return socket;
-  zmq_close(socket);
-  return NULL;
-}
-
 /* Three free ports in a row. */
 static void bind_edge(void) {
   for (int port = 21000 + getpid() % 20000; edge.replays == NULL; port += 3) {
@@ -231,6 +249,7 @@ static void bind_edge(void) {
     edge.commands = edge.events == NULL ? NULL : bound(ZMQ_ROUTER, port + 1);
     edge.replays = edge.commands == NULL ? NULL : bound(ZMQ_ROUTER, port + 2);
     snprintf(edge.endpoint, sizeof edge.endpoint, "tcp://127.0.0.1:%d", port);
+    edge.port = port;
     if (edge.replays == NULL && edge.events != NULL) zmq_close(edge.events);
     if (edge.replays == NULL && edge.commands != NULL) zmq_close(edge.commands);
   }
@@ -484,6 +503,19 @@ Test(outside, a_command_is_sent_again_with_the_same_key_until_it_is_answered) {
   command.key = "mine";
   cr_assert_eq(paidan_say(paidan, &command, &reply), PAIDAN_OK);
   cr_assert_str_eq(edge.keys[2], "mine");
+}
+
+Test(outside, what_an_edge_did_not_answer_before_it_went_away_is_said_again_when_it_is_back) {
+  const struct paidan_reply *reply;
+  edge.mute = edge.vanish = 1;
+  struct timespec began, ended;
+  clock_gettime(CLOCK_MONOTONIC, &began);
+  cr_assert_eq(paidan_command(paidan, NULL, 0, "once", &reply), PAIDAN_OK);
+  clock_gettime(CLOCK_MONOTONIC, &ended);
+  cr_assert_str_eq(edge.keys[1], "once");
+  double took_s = (double)(ended.tv_sec - began.tv_sec) +
+                  (double)(ended.tv_nsec - began.tv_nsec) / 1e9;
+  cr_assert_lt(took_s, 1.8, "it waited %.1f s for an answer that nobody was to give", took_s);
 }
 
 static void count(void *context, const struct paidan_reply *reply) {
