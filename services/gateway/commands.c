@@ -219,6 +219,12 @@ static uint32_t roles_of(const struct grant *grant) {
   return grant->roles | (grant->publishes > 0 ? PD_ROLE_SOURCE : 0);
 }
 
+static void note_malformed(struct commands *self, const struct grant *grant) {
+  char source[64];
+  (void)snprintf(source, sizeof source, "commands/%s", grant == NULL ? "" : grant->name);
+  gateway_bad(self->gateway, source, "a frame that is no command");
+}
+
 /* Is it a command that this key may say?  Otherwise it is refused here. */
 static bool check(struct commands *self, const struct grant *grant) {
   struct pd_bus_message *message = &self->message;
@@ -227,6 +233,7 @@ static bool check(struct commands *self, const struct grant *grant) {
       message->count == 2 || (message->count == 3 && zmq_msg_size(&message->frames[1]) == 0);
   if (!shape || grant == NULL || roles_of(grant) == 0) {
     refuse(self, shape ? &no_grant : &bad_shape);
+    if (!shape) note_malformed(self, grant);
     return false;
   }
   struct pd_arena arena;
@@ -240,6 +247,7 @@ static bool check(struct commands *self, const struct grant *grant) {
   memset(self->memory, 0, arena.used);
   if (allowed) return true;
   struct edge_refusal why = bad_shape;
+  if (!known) note_malformed(self, grant);
   why.field = flaw.field;
   why.rule = flaw.rule;
   refuse(self, known ? &no_type : &why);
@@ -313,7 +321,7 @@ void commands_ready(void *context, void *socket) {
     enum pd_err err = pd_bus_receive(socket, &self->message);
     if (err == PD_EAGAIN) break;
     if (err != PD_OK || self->message.count < 2)
-      pd_metric_add(gateway->counts.bad, 1);
+      gateway_bad(gateway, "commands", "a message of more frames than a command has");
     else
       forward(self);
   }

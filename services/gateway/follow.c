@@ -15,13 +15,34 @@
 
 /* ---- events ---- */
 
+/* Count what this log's writer should not have said; tell of it once in a while. */
+static void note_bad(struct feed *feed, const char *what) {
+  char source[64];
+  (void)snprintf(source, sizeof source, "frames/%s", pd_log_name(feed->log));
+  gateway_bad(feed->gateway, source, what);
+}
+
+/* Are all of its events this log's, in their places?  Before any of them is published: who can
+ * write into a socket's folder can say what it likes with the right hash. */
+static bool is_sound(const struct feed *feed, const struct pd_entry_view *view) {
+  struct pd_event_view event;
+  struct pd_entry_item item;
+  uint64_t seq = view->head.first_seq;
+  for (size_t at = 0; pd_entry_next(view, &at, &item);) {
+    if (item.log != PD_LOG_UNSPECIFIED) continue;
+    bool good = pd_event_look(&event, gateway_shard(feed->gateway), item.event, item.size) &&
+                event.seq == seq++ && event.log == (uint32_t)feed->log &&
+                pd_log_says(feed->log, event.kind);
+    if (!good) return false;
+  }
+  return true;
+}
+
 static void take_event(struct feed *feed, uint64_t seq, const struct pd_entry_item *item) {
   struct pd_event_view event;
   struct gateway *gateway = feed->gateway;
-  if (!pd_event_look(&event, gateway_shard(gateway), item->event, item->size)) {
-    pd_metric_add(gateway->counts.bad, 1);
-    return;
-  }
+  bool sound = pd_event_look(&event, gateway_shard(gateway), item->event, item->size);
+  pd_assert(sound);
   if (event.kind < PD_EVENT_KINDS) feed->last_of_kind[event.kind] = seq;
   if (event.time_ms > gateway->time_ms) gateway->time_ms = event.time_ms;
   publish_event(gateway, feed->log, &event);
@@ -36,6 +57,7 @@ static enum pd_follow take_entry(struct feed *feed, const uint8_t *bytes, size_t
     return PD_FOLLOW_CORRUPT;
   enum pd_follow follow = pd_follower_judge(&feed->follower, &view, bytes, size, hash);
   if (follow != PD_FOLLOW_NEXT) return follow;
+  if (!is_sound(feed, &view)) return PD_FOLLOW_CORRUPT;
   struct pd_entry_item item;
   uint64_t seq = view.head.first_seq;
   for (size_t at = 0; pd_entry_next(&view, &at, &item);) {
@@ -83,25 +105,35 @@ static bool take_stored(struct feed *feed, const struct pd_stored *entry) {
   return false;
 }
 
+/* The store has no more: what was heard of before that reading began, and is not there, does not
+ * exist, since entries are published when they are stored. */
+static void at_end(struct feed *feed) {
+  if (feed->hinted || feed->follower.next > feed->follower.tail) return;
+  note_bad(feed, "events were announced that are not in the log");
+  pd_follower_ends(&feed->follower);
+}
+
 static void on_read(void *context, enum pd_err err, const struct pd_stored *entries, size_t count) {
   struct feed *feed = context;
   feed->reading = false;
   if (err != PD_OK || feed->gateway->stopping) return;
   for (size_t i = 0; i < count; i++)
     if (!take_stored(feed, &entries[i])) return; /* tried again at the next beat */
+  if (count == 0) at_end(feed);
   if (count < READ_ENTRIES && feed->follower.next > feed->follower.tail) feed->behind = false;
   if (count > 0) read_more(feed);
 }
 
 static void read_more(struct feed *feed) {
   if (!feed->known || !feed->behind || feed->reading) return;
+  feed->hinted = false;
   feed->reading = pd_store_read(feed->gateway->store, pd_log_name(feed->log), feed->follower.next,
                                 READ_ENTRIES, on_read, feed) == PD_OK;
 }
 
 static void fall_behind(struct feed *feed) {
   if (!feed->behind) pd_metric_add(feed->gateway->counts.gaps, 1);
-  feed->behind = true;
+  feed->behind = feed->hinted = true;
   read_more(feed);
 }
 
@@ -193,7 +225,7 @@ static void take_tip(struct feed *feed, struct pd_bus_message *message) {
       &arena, &pd_tip_descriptor, zmq_msg_data(frame), zmq_msg_size(frame));
   struct gateway *gateway = feed->gateway;
   if (tip == NULL || tip->log != feed->log || tip->shard != gateway_shard(gateway)) {
-    pd_metric_add(gateway->counts.bad, 1);
+    note_bad(feed, "a heartbeat that is none of this log");
     return;
   }
   feed->heard_at = uv_now(&gateway->loop);
@@ -205,13 +237,13 @@ static void take_frames(struct feed *feed, struct pd_bus_message *message) {
   zmq_msg_t *entry = &message->frames[1], *hash_frame = &message->frames[2];
   struct pd_hash hash;
   if (zmq_msg_size(hash_frame) != sizeof hash.bytes) {
-    pd_metric_add(feed->gateway->counts.bad, 1);
+    note_bad(feed, "an entry without its hash");
     return;
   }
   if (!feed->known || feed->behind) return; /* it will be read from the store, in order */
   memcpy(hash.bytes, zmq_msg_data(hash_frame), sizeof hash.bytes);
   enum pd_follow follow = take_entry(feed, zmq_msg_data(entry), zmq_msg_size(entry), &hash);
-  if (follow == PD_FOLLOW_CORRUPT) pd_metric_add(feed->gateway->counts.bad, 1);
+  if (follow == PD_FOLLOW_CORRUPT) note_bad(feed, "an entry that does not follow");
   if (follow == PD_FOLLOW_CORRUPT || follow == PD_FOLLOW_GAP) fall_behind(feed);
 }
 
@@ -227,7 +259,7 @@ static void on_frames(void *context, void *socket) {
     else if (err == PD_OK && message.count == 3)
       take_frames(feed, &message);
     else
-      pd_metric_add(feed->gateway->counts.bad, 1);
+      note_bad(feed, "a message of no known form");
   }
   pd_bus_message_close(&message);
 }

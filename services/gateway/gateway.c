@@ -14,6 +14,7 @@
 
 #define VERSION "0.1.0"
 #define BAR_MS 60000
+#define BAD_SAID_EVERY_MS 10000
 
 /* ---- keys ---- */
 
@@ -64,6 +65,14 @@ static bool enforce(struct gateway *gateway, struct grants *grants) {
   return true;
 }
 
+void gateway_bad(struct gateway *gateway, const char *source, const char *what) {
+  uint64_t more = 0;
+  pd_metric_add(gateway->counts.bad, 1);
+  if (pd_journal_once(source, BAD_SAID_EVERY_MS, uv_now(&gateway->loop), &more))
+    pd_say(PD_LEVEL_WARN, pd_kv_text("msg", what), pd_kv_text("from", source),
+           pd_kv_uint("not_said_before", more));
+}
+
 /* ---- the public sockets ---- */
 
 /* "tcp://host:port" and how many ports further on. */
@@ -75,7 +84,9 @@ static bool endpoint_of(const struct gateway *gateway, unsigned offset, char *te
   return snprintf(text, size, "%.*s:%lu", length, edge, port + offset) < (int)size && port > 0;
 }
 
-/* The limit of a message counts for the handshake, too: CURVE's INITIATE has some 400 bytes. */
+/* The limit of a message counts what is on the wire: CURVE's handshake, whose INITIATE has some 400
+ * bytes, and around each frame its name, nonce, flags and code. */
+#define CURVE_AROUND 33
 static const struct {
   int type;
   int64_t max_message;
@@ -83,8 +94,8 @@ static const struct {
   pd_bus_fn *ready;
 } kinds[EDGE_SOCKETS] = {
     [EDGE_EVENTS] = {ZMQ_XPUB, 1024, 1000, publish_subscriptions},
-    [EDGE_COMMANDS] = {ZMQ_ROUTER, 65537, 1000, commands_ready},
-    [EDGE_REPLAYS] = {ZMQ_ROUTER, 16384, 100, replay_ready},
+    [EDGE_COMMANDS] = {ZMQ_ROUTER, 65537 + CURVE_AROUND, 1000, commands_ready},
+    [EDGE_REPLAYS] = {ZMQ_ROUTER, 16384 + CURVE_AROUND, 100, replay_ready},
 };
 
 static void close_edge(struct gateway *gateway) {

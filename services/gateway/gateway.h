@@ -62,6 +62,7 @@ struct feed {
   bool asked;   /* that was asked for */
   bool behind;  /* read the store until it says there is no more */
   bool reading; /* a read is under way */
+  bool hinted;  /* something was heard of since the read was asked for */
   bool stuck;   /* what the store holds does not follow */
   uint64_t heard_at;          /* loop time of the last heartbeat */
   char endpoint[PD_ENDPOINT]; /* of the log's leader */
@@ -145,6 +146,9 @@ struct standing *gateway_standing(struct gateway *gateway, const struct grant *g
 /* A key did what no client does: bar it for a minute, and drop every connection by opening the
  * public sockets anew; the others come back within a second. */
 void gateway_offence(struct gateway *gateway, const struct grant *grant, const char *what);
+
+/* Count what should not have come, and tell of it once a source and ten seconds. */
+void gateway_bad(struct gateway *gateway, const char *source, const char *what);
 
 /* ---- zap.c ---- */
 

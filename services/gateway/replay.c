@@ -401,6 +401,12 @@ static void start_job(struct replay *self, uint64_t request, const struct grant 
     fail_job(job, &no_store);
 }
 
+static void note_malformed(struct replay *self, const struct grant *grant) {
+  char source[64];
+  (void)snprintf(source, sizeof source, "replays/%s", grant == NULL ? "" : grant->name);
+  gateway_bad(self->gateway, source, "a frame that is no request");
+}
+
 static void take_request(struct replay *self) {
   struct pd_bus_message *message = &self->message;
   zmq_msg_t *last = &message->frames[message->count - 1];
@@ -413,9 +419,10 @@ static void take_request(struct replay *self) {
       shape ? (const struct pd_edge_request *)pd_unpack_checked(
                   &arena, &pd_edge_request_descriptor, zmq_msg_data(last), zmq_msg_size(last))
             : NULL;
-  if (said == NULL)
+  if (said == NULL) {
+    note_malformed(self, grant);
     refuse(self, pd_peek_number(zmq_msg_data(last), zmq_msg_size(last), 1), &malformed);
-  else if (grant == NULL)
+  } else if (grant == NULL)
     refuse(self, said->request, &no_grant);
   else if (said->body_case == PD_EDGE_REQUEST_REPLAY)
     start_job(self, said->request, grant, said->replay);
@@ -433,7 +440,7 @@ void replay_ready(void *context, void *socket) {
     enum pd_err err = pd_bus_receive(socket, &self->message);
     if (err == PD_EAGAIN) break;
     if (err != PD_OK || self->message.count < 2)
-      pd_metric_add(gateway->counts.bad, 1);
+      gateway_bad(gateway, "replays", "a message of more frames than a request has");
     else
       take_request(self);
   }

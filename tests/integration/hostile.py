@@ -2,7 +2,7 @@
 import hashlib
 import time
 
-from district import SHARD, command, types
+from district import SHARD, command, edge, types
 
 
 def an_order(requester, key):
@@ -82,6 +82,24 @@ def malformed(dice, door, person, helper, count):
     for number in range(count):
         message = dice.choice(valid)
         message.key = f'{door}-{number}'
+        data = message.SerializeToString()
+        for _ in range(dice.choice((1, 1, 2, 3))):
+            data = spoil(dice, data) or b'\0'
+        yield data
+
+
+def requests(dice, count):
+    """Requests at the edge's third port, spoiled one to three times each."""
+    valid = [edge.EdgeRequest(hello=edge.EdgeHello())]
+    for log in range(1, 6):
+        message = edge.EdgeRequest()
+        message.replay.shard, message.replay.log, message.replay.from_seq = SHARD, log, 1
+        message.replay.kinds.extend(['order_placed', 'ext.charity.'])
+        message.replay.limit = 10
+        valid.append(message)
+    for number in range(count):
+        message = dice.choice(valid)
+        message.request = number + 1
         data = message.SerializeToString()
         for _ in range(dice.choice((1, 1, 2, 3))):
             data = spoil(dice, data) or b'\0'

@@ -17,7 +17,8 @@ import time
 import zmq
 
 import hostile
-from district import SERVICES, SHARD, District, Refused, Suite, command, entry, event
+from district import SERVICES, SHARD, District, Refused, Suite, command, edge, entry, event
+from edge import Key, Listener, free_ports
 
 district = None
 FRAMES = int(os.environ.get('PAIDAN_HOSTILE_FRAMES', '100000'))
@@ -78,10 +79,14 @@ class GoodClient(threading.Thread):
         self.asker = district.resident('居民好')
         self.door, self.ended, self.times, self.failure = door, False, [], None
 
-    def run(self):
+    def socket(self):
         dealer = zmq.Context.instance().socket(zmq.DEALER)
         dealer.linger = 0
         dealer.connect(f'ipc://{district.run_dir}/door.{self.door}')
+        return dealer
+
+    def run(self):
+        dealer = self.socket()
         try:
             number = 0
             while not self.ended:
@@ -117,6 +122,24 @@ class GoodClient(threading.Thread):
         assert times, 'the good client placed nothing'
         print(f'      good client: {len(times)} acks, p50 {times[len(times) // 2] * 1e3:.1f} ms, '
               f'p99 {times[len(times) * 99 // 100] * 1e3:.1f} ms', flush=True)
+
+
+class GoodEdgeClient(GoodClient):
+    """The same from another machine."""
+
+    def socket(self):
+        if 'good' not in keys:
+            keys['good'] = Key(district, 'good', hear=str(SHARD), roles='resident,site')
+        return keys['good'].socket(zmq.DEALER, 1)
+
+
+keys = {}
+
+
+def key_of(name, **grant):
+    if name not in keys:
+        keys[name] = Key(district, name, **grant)
+    return keys[name]
 
 
 def still_works():
@@ -231,7 +254,7 @@ def test_every_bit_flipped_in_the_store_is_found():
 
 # ---- frames at a door ----
 
-def flood(dealer, frames):
+def flood(dealer, frames, kind=command.Reply):
     """Send frames with a window; returns the replies."""
     replies, flying = [], 0
     for data in frames:
@@ -240,10 +263,10 @@ def flood(dealer, frames):
         while flying >= WINDOW or dealer.poll(0):
             if not dealer.poll(20000):
                 raise TimeoutError(f'{flying} frames without an answer')
-            replies.append(command.Reply.FromString(dealer.recv()))
+            replies.append(kind.FromString(dealer.recv()))
             flying -= 1
     while flying > 0 and dealer.poll(20000):
-        replies.append(command.Reply.FromString(dealer.recv()))
+        replies.append(kind.FromString(dealer.recv()))
         flying -= 1
     assert flying == 0, f'{flying} frames were never answered'
     return replies
@@ -343,6 +366,124 @@ def test_bytes_that_are_no_zeromq_disturb_nobody():
     still_works()
 
 
+# ---- the edge, with a key that is granted ----
+
+def flood_edge(offset, frames, kind):
+    dealer = key_of('fuzzer', hear=str(SHARD), roles='resident,volunteer,site',
+                    publish='ext.fuzz.*').socket(zmq.DEALER, offset)
+    replies = flood(dealer, frames, kind)
+    dealer.close()
+    return replies
+
+
+def check_edge(offset, frames, kind, text):
+    """Each is answered; what is malformed is counted, and told of once a window."""
+    before, memory, began = metric('gateway', 'paidan_frames_bad_total'), rss_mb('gateway'), \
+        time.time()
+    lines, pid = said('gateway', text), district.pid('gateway')
+    with GoodEdgeClient():
+        replies = flood_edge(offset, frames, kind)
+    seconds = time.time() - began
+    malformed = sum(reply.refusal.code == command.CODE_MALFORMED for reply in replies)
+    counted = metric('gateway', 'paidan_frames_bad_total') - before
+    print(f'      {len(replies)} frames in {seconds:.1f} s: {malformed} malformed; '
+          f'the edge grew by {rss_mb("gateway") - memory:.0f} MB', flush=True)
+    assert counted > len(replies) // 3, (counted, malformed)
+    assert 1 <= said('gateway', text) - lines <= 2 + seconds / 10
+    assert district.pid('gateway') == pid, 'it ended'
+    assert rss_mb('gateway') - memory < 256
+    still_works()
+
+
+def test_fuzzed_commands_at_the_edge_are_all_answered_and_counted():
+    dice = random.Random(20250305)
+    person, helper = district.resident('居民坏'), district.volunteer(name='志愿者坏', phone='1')
+    frames = hostile.malformed(dice, 'site', person, helper, FRAMES // 4)
+    check_edge(1, frames, command.Reply, 'a frame that is no command')
+
+
+def test_fuzzed_requests_at_the_edge_are_all_answered_and_counted():
+    dice = random.Random(20250306)
+    check_edge(2, hostile.requests(dice, FRAMES // 4), edge.EdgeReply, 'a frame that is no request')
+
+
+def test_subscriptions_to_anything_at_all_disturb_nobody():
+    dice = random.Random(20250307)
+    before = metric('gateway', 'paidan_edge_ungranted_total')
+    with GoodEdgeClient():
+        socket = key_of('asker', hear='37').socket(zmq.SUB, 0, mark=0)
+        for number in range(1500):
+            socket.subscribe(dice.randbytes(dice.randrange(1, 300)))
+        until(lambda: metric('gateway', 'paidan_edge_ungranted_total') - before >= 1400, 10,
+              'the subscriptions were counted')
+        socket.close()
+    Listener(keys['good'], str(SHARD)).connected()
+    still_works()
+
+
+def test_messages_of_many_parts_at_the_edge_are_dropped_and_counted():
+    before, memory = metric('gateway', 'paidan_frames_bad_total'), rss_mb('gateway')
+    key = key_of('parts', hear=str(SHARD), roles='resident')
+    with GoodEdgeClient():
+        for offset, kind in ((1, command.Reply), (2, edge.EdgeReply)):
+            dealer = key.socket(zmq.DEALER, offset, mark=0)
+            for count in (100000, 9, 8, 7):
+                for _ in range(count - 1):
+                    dealer.send(b'part', zmq.SNDMORE)
+                dealer.send(b'last')
+            dealer.send(b'')  # answered: all before it was read
+            while True:
+                assert dealer.poll(20000), 'no answer'
+                reply = kind.FromString(dealer.recv_multipart()[-1])
+                if reply.HasField('refusal'):
+                    break
+            dealer.close()
+    assert metric('gateway', 'paidan_frames_bad_total') - before >= 8
+    assert rss_mb('gateway') - memory < 256
+    still_works()
+
+
+def test_frames_over_the_limit_at_the_edge_cut_off_only_who_sends_them():
+    key = key_of('large', hear=str(SHARD), roles='site')
+    with GoodEdgeClient():
+        for offset, limit in ((1, 65537), (2, 16384)):
+            for size in (limit, limit + 1, 1 << 20, 64 << 20):
+                dealer = key.socket(zmq.DEALER, offset)
+                dealer.send(b'\x12' * size)
+                answered = dealer.poll(20000 if size <= limit else 300)
+                assert bool(answered) == (size <= limit), (offset, size)
+                dealer.close()
+    still_works()
+
+
+# ---- snapshots ----
+
+def test_a_snapshot_that_was_cut_off_or_flipped_is_told_of_and_not_used():
+    dice = random.Random(3)
+    folder = f'{district.run_dir}/data/snapshots/{SHARD}'
+    district.tool('down')
+    district.tool('up', '--detach', '--edge', f'tcp://127.0.0.1:{district.port}')
+    district.tool('down')  # each has written one at its end
+    files = [os.path.join(folder, name) for name in os.listdir(folder)]
+    assert len(files) >= len(SERVICES), files
+    for number, path in enumerate(sorted(files)):
+        with open(path, 'r+b') as file:
+            data = bytearray(file.read())
+            if number % 2:
+                del data[dice.randrange(len(data)):]
+            else:
+                data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+            file.seek(0)
+            file.truncate()
+            file.write(data)
+    lines = {name: said(name, 'snapshot is ignored') for name in SERVICES}
+    district.tool('up', '--detach', '--edge', f'tcp://127.0.0.1:{district.port}')
+    district.wait_ready()
+    for name in SERVICES:
+        assert said(name, 'snapshot is ignored') == lines[name] + 1, name
+    still_works()
+
+
 # ---- entries ----
 
 class FakePublisher:
@@ -384,7 +525,7 @@ class FakePublisher:
         until(lambda: district.pid('matching') not in (None, self.pid), 20, 'matching again')
 
 
-FOLLOWERS = ('intake', 'scheduling', 'points', 'notification')
+FOLLOWERS = ('intake', 'scheduling', 'points', 'notification', 'gateway')
 
 
 def test_forged_entries_are_counted_and_never_taken():
@@ -409,7 +550,10 @@ def test_forged_entries_are_counted_and_never_taken():
                 bad[name] = metric(name, 'paidan_frames_bad_total')
                 assert metric(name, place) == seqs[name], f'{name} took forged entry {number}'
         for name in FOLLOWERS:
-            assert 1 <= said(name, '"log":"matching","not_said_before"') <= 3, name
+            place_said = '"log":"matching","not_said_before"'
+            if name == 'gateway':
+                place_said = '"from":"frames/matching"'
+            assert 1 <= said(name, place_said) <= 3, name
         for parts in forge.claims():
             fake.socket.send_multipart(parts)
         time.sleep(0.5)
@@ -427,7 +571,9 @@ def test_forged_entries_are_counted_and_never_taken():
 
 
 if __name__ == '__main__':
-    with District(sys.argv[1]) as district:
+    port = free_ports()
+    with District(sys.argv[1], edge=f'tcp://127.0.0.1:{port}') as district:
+        district.port = port
         district.settle()
         for number in range(40):
             district.volunteer(name=f'志愿者{number}', dx=number * 2000 - 40000, dy=number * 1000)
