@@ -113,6 +113,7 @@ static bool take_event(struct paidan_events *events, struct track *track,
                        const struct pd_field *field) {
   struct pd_event_view view;
   if (!pd_event_look(&view, events->paidan->shard, field->data, field->size)) return false;
+  if (view.log != (uint32_t)(track - events->tracks) || view.seq == UINT64_MAX) return false;
   if (!shelf_put(&track->replayed, view.seq, 0, field->data, field->size)) return false;
   uint64_t *last = &track->last_of_kind[view.kind < KINDS ? view.kind : 0];
   if (*last < view.seq) *last = view.seq;
@@ -130,7 +131,8 @@ void events_batch(struct paidan_events *events, struct track *track, const uint8
   }
   if (at != bytes + size || track->replayed.count > 0) return;
   track->due_ms = client_now() + (next <= track->next ? ASK_LATER_MS : 0);
-  if (first > track->next) (void)shelf_put(&track->replayed, first - 1, track->next, NULL, 0);
+  if (first > track->next && first < UINT64_MAX)
+    (void)shelf_put(&track->replayed, first - 1, track->next, NULL, 0);
   bool kept = true;
   for (at = bytes; kept && pd_field_next(&at, bytes + size, &field);)
     if (field.number == BATCH_EVENT && field.type == PD_WIRE_BYTES)

@@ -15,7 +15,7 @@
 static void take_event(struct paidan_events *events, const uint8_t *bytes, size_t size) {
   struct pd_event_view view;
   if (!pd_event_look(&view, events->paidan->shard, bytes, size)) return;
-  if (view.log == 0 || view.log >= PD_LOGS) return;
+  if (view.log == 0 || view.log >= PD_LOGS || view.seq == UINT64_MAX) return;
   struct track *track = &events->tracks[view.log];
   if (track->next == 0 || view.seq < track->next) return; /* from before, or heard already */
   uint64_t *last = &track->last_of_kind[view.kind < KINDS ? view.kind : 0];
@@ -46,6 +46,7 @@ static bool is_missing(const struct paidan_events *events, const struct track *t
 
 static void take_log_tip(struct paidan_events *events, const struct pd_log_tip *tip) {
   if ((unsigned)tip->log == 0 || (unsigned)tip->log >= PD_LOGS) return;
+  if (tip->last_seq == UINT64_MAX) return;
   struct track *track = &events->tracks[tip->log];
   if (track->next == 0) {
     track->next = tip->last_seq + 1;

@@ -21,7 +21,7 @@ from district import SERVICES, SHARD, District, Refused, Suite, command, edge, e
 from edge import Key, Listener, free_ports
 
 district = None
-FRAMES = int(os.environ.get('PAIDAN_HOSTILE_FRAMES', '100000'))
+FRAMES = int(os.environ.get('PAIDAN_HOSTILE_FRAMES', '60000'))
 WINDOW = 500
 
 
