@@ -16,7 +16,7 @@ static const struct option_row global_options[] = {
     {"run-dir", "DIR", "folder of the shard's sockets (default ./paidan-run; PAIDAN_RUN_DIR)"},
     {"data-dir", "DIR", "folder of its data (default RUN_DIR/data; PAIDAN_DATA_DIR)"},
     {"shard", "ADCODE", "the district, six digits (default: what `paidan up` was given)"},
-    {"zone", "+HH:MM", "its local time (default +08:00)"},
+    {"zone", "ZONE", "its local time: +08:00 (default), or a name like Asia/Shanghai"},
     {"help", NULL, "this help"},
     {NULL, NULL, NULL},
 };

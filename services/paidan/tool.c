@@ -3,6 +3,7 @@
 #include "common/base/calendar.h"
 #include "common/io/clock.h"
 #include "services/paidan/proto_json.h"
+#include "services/paidan/zone.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,8 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <zmq.h>
+
+#define DAY_MS INT64_C(86400000)
+#define ZONE_DAYS 400 /* as far ahead as an order may lie */
 
 /* ---- files ---- */
 
@@ -152,11 +157,15 @@ static int settle_place(struct tool *tool) {
     return tool_usage(tool, "--shard must be the district's adcode: six digits");
   }
   if (shard != NULL) tool->shard = (uint32_t)number;
-  if (zone != NULL && strlen(zone) < sizeof tool->zone) strcpy(tool->zone, zone);
-  if (!pd_zone_parse(tool->zone, &tool->zone_min) ||
-      (zone != NULL && strlen(zone) >= sizeof tool->zone)) {
-    return tool_usage(tool, "--zone must be like +08:00");
+  if (zone == NULL) zone = tool->zone;
+  int64_t now_ms = (int64_t)time(NULL) * 1000;
+  char why[256], text[320];
+  if (!zone_find(zone, now_ms - DAY_MS, now_ms + ZONE_DAYS * DAY_MS, &tool->zone_min, why,
+                 sizeof why)) {
+    snprintf(text, sizeof text, "--zone: %s", why);
+    return tool_usage(tool, text);
   }
+  zone_text(tool->zone_min, tool->zone);
   if (data != NULL && !absolute(data, tool->data_dir))
     return tool_usage(tool, "--data-dir is too long");
   return 0;
