@@ -129,7 +129,7 @@ void events_batch(struct paidan_events *events, struct track *track, const uint8
     if (field.number == BATCH_NEXT) next = field.value;
     if (field.number == BATCH_FIRST) first = field.value;
   }
-  if (at != bytes + size || track->replayed.count > 0) return;
+  if (at != bytes + size || track->replayed.count > 0 || track->next == 0) return;
   track->due_ms = client_now() + (next <= track->next ? ASK_LATER_MS : 0);
   if (first > track->next && first < UINT64_MAX)
     (void)shelf_put(&track->replayed, first - 1, track->next, NULL, 0);
