@@ -45,6 +45,7 @@ enum sim_fault {
   SIM_JUMP,    /* the wall clock jumps by up to an hour, to either side */
   SIM_RESTART, /* daemons are stopped and started, with and without their snapshot */
   SIM_RETRY,   /* clients send the same command up to ten times */
+  SIM_FAILOVER, /* a replica that lags takes the place of the store, with what it has */
   SIM_FAULTS
 };
 extern const char *const sim_fault_names[SIM_FAULTS];
@@ -68,6 +69,7 @@ struct sim_entry {
   size_t size;
   struct pd_hash hash;
   uint64_t epoch, first, last;
+  uint64_t number; /* of its commit among all that the store executed */
 };
 
 struct sim_log {
@@ -99,6 +101,7 @@ struct sim_daemon {
   size_t used;
   struct sim_feed feeds[PD_LOGS];
   uint32_t connection; /* grows when it breaks */
+  uint64_t counted[PD_LOGS]; /* tails that counted since it was made: what may be read */
   uint32_t in_flight;
   int64_t last_exec_us;
   uint64_t commits;                 /* sent in this life; replies to older ones are void */
@@ -148,6 +151,7 @@ struct sim_command {
 struct sim_stats {
   uint64_t occurrences, events, commits, frames, crashes, fences, pauses, tears, breaks, refusals;
   uint64_t snapshots, replays, commands, orders, jumps, heals, unknown;
+  uint64_t failovers, short_waits;
 };
 
 struct sim_options {
@@ -175,6 +179,15 @@ struct sim {
   struct sim_daemon daemons[SIM_DAEMONS];
   struct sim_subscriber ears;
   int64_t store_up_us; /* it is down until then */
+  uint32_t want;       /* replicas that must have what counts: 0 or 1 */
+  uint32_t master;     /* grows with each failover */
+  uint64_t executed;   /* commits */
+  uint64_t on_disk;    /* of those */
+  uint64_t replicated; /* of those; the replica has them in this order */
+  uint64_t had;        /* a replica has had so many, before a failover too */
+  int64_t replica_us;  /* when it gets that */
+  bool replica_away;   /* it is being made anew */
+  bool replica_due;    /* more is on its way to it */
   int64_t refuse_until_us;
   int64_t frame_us[SIM_DAEMONS + 1][PD_LOGS]; /* of the latest frame, so that none overtakes it */
   struct sim_command *commands;
@@ -244,6 +257,14 @@ void sim_store_break(struct sim *sim, struct sim_daemon *daemon);
 /* The store dies; entries that nobody was told of may be gone when it is back. */
 void sim_store_tear(struct sim *sim);
 
+/* Another takes the store's place, with what the replica has. */
+void sim_store_failover(struct sim *sim);
+
+/* Everything that was executed is on disk from here on; is it on the replica too, if one is wanted?
+ */
+void sim_store_flush(struct sim *sim);
+bool sim_store_replicated(const struct sim *sim);
+
 /* The entry that holds a seq, or NULL. */
 const struct sim_entry *sim_store_find(const struct sim *sim, enum pd_log log, uint64_t seq);
 
@@ -279,6 +300,7 @@ void sim_daemon_kill(struct sim *sim, struct sim_daemon *daemon);
 void sim_daemon_wake(struct sim *sim, struct sim_daemon *daemon);
 
 /* What the store and the bus hand in. */
+void sim_daemon_connected(struct sim *sim, struct sim_daemon *daemon);
 void sim_daemon_reply(struct sim *sim, struct sim_daemon *daemon, enum pd_commit_reply reply);
 void sim_daemon_tail(struct sim *sim, struct sim_daemon *daemon, uint64_t seq,
                      const struct pd_hash *hash);

@@ -70,7 +70,11 @@ static void heal(struct sim *sim, const struct sim_occurrence *now) {
     heal_soon(sim, log);
     return;
   }
-  sim->logs[log].safe = sim->logs[log].count;
+  sim_store_flush(sim);
+  if (!sim_store_replicated(sim)) { /* it may be lost yet */
+    heal_soon(sim, log);
+    return;
+  }
   const struct sim_entry *entry;
   while ((entry = sim_store_find(sim, log, sim->ears.followers[log].next)) != NULL) {
     uint64_t before = sim->ears.followers[log].next;
@@ -171,7 +175,9 @@ static void tip(struct sim *sim, const struct sim_occurrence *now) {
 static bool lacks(const struct sim *sim, uint32_t to, enum pd_log log, uint64_t last) {
   if (to == EARS) return sim->ears.followers[log].next <= last;
   const struct sim_daemon *daemon = &sim->daemons[to];
-  return daemon->up && !daemon->feeds[log].behind && (daemon->core->inputs & PD_LOG_BIT(log)) &&
+  /* What is being read is known to the store; but a read may be withheld for long. */
+  bool reads = daemon->feeds[log].behind && sim->want == 0;
+  return daemon->up && !reads && (daemon->core->inputs & PD_LOG_BIT(log)) &&
          daemon->turn.inputs[log].next <= last;
 }
 

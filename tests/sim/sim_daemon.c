@@ -113,6 +113,7 @@ static void build(struct sim *sim, struct sim_daemon *daemon, struct pd_turn *tu
   config.entry_soft = softs[sim->options.seed % 4];
   config.replies = daemon->replies;
   config.replies_size = REPLIES_SIZE;
+  config.depth = sim->want > 0 ? 1 : 0;
   config.hooks.context = daemon;
   config.hooks.committed = on_committed;
   config.hooks.reply = on_reply;
@@ -171,7 +172,11 @@ static void boot(struct sim *sim, const struct sim_occurrence *now) {
     sim_daemon_start(sim, daemon, sim->store_up_us - sim->now_us);
     return;
   }
-  for (unsigned log = 1; log < PD_LOGS; log++) sim->logs[log].safe = sim->logs[log].count;
+  sim_store_flush(sim);
+  if (!sim_store_replicated(sim)) { /* what is replayed must count */
+    sim_daemon_start(sim, daemon, 20 * SIM_MS);
+    return;
+  }
   build(sim, daemon, &daemon->turn, daemon->memory, daemon->used);
   daemon->used = daemon->turn.state.used;
   pd_assert(daemon->used <= STATE_SIZE);
@@ -252,12 +257,19 @@ void sim_daemon_reply(struct sim *sim, struct sim_daemon *daemon, enum pd_commit
   if (!struck(sim, daemon)) sim_daemon_wake(sim, daemon);
 }
 
+void sim_daemon_connected(struct sim *sim, struct sim_daemon *daemon) {
+  if (daemon->leading) pd_turn_doubt(&daemon->turn);
+  sim_daemon_wake(sim, daemon);
+}
+
 void sim_daemon_tail(struct sim *sim, struct sim_daemon *daemon, uint64_t seq,
                      const struct pd_hash *hash) {
   daemon->tail_asked = false;
   sim_daemon_wake(sim, daemon);
   if (seq == UINT64_MAX || !pd_turn_wants_tail(&daemon->turn)) return;
   pd_turn_tail(&daemon->turn, seq, hash);
+  sim_expect(sim, !pd_turn_lost(&daemon->turn), "P1 the log of %s lacks what was committed",
+             daemon->core->name);
 }
 
 static bool feeding(const struct sim_daemon *daemon) {

@@ -10,7 +10,7 @@
 
 const char *const sim_fault_names[SIM_FAULTS] = {
     "loss",  "double", "late", "order", "flip", "crash",   "pause", "twin",
-    "break", "refuse", "slow", "torn",  "jump", "restart", "retry",
+    "break", "refuse", "slow", "torn",  "jump", "restart", "retry", "failover",
 };
 
 const struct sim *sim_current;

@@ -59,6 +59,7 @@ void sim_open(struct sim *sim, const struct sim_options *options) {
   sim->chance = (uint32_t)sim_between(&sim->rng, 300, 6000);
   sim->wall_off_ms = BEGIN_MS;
   if (!options->story) sim->wall_off_ms += sim_between(&sim->rng, 0, 7 * 24) * PD_HOUR_MS;
+  sim->want = options->faults >> SIM_FAILOVER & 1;
   set_limits(sim);
   sim_daemons_init(sim);
   for (unsigned log = 1; log < PD_LOGS; log++) pd_follower_init(&sim->ears.followers[log], 1);
