@@ -114,6 +114,7 @@ static const char *set_choice(const struct pd_setting *setting, char *at, const 
 static const char *set_value(const struct pd_setting *setting, char *at, const char *text) {
   switch (setting->kind) {
   case PD_SETTING_TEXT:
+  case PD_SETTING_LIST:
     return set_text(setting, at, text);
   case PD_SETTING_UINT:
     return set_number(setting, at, text);
@@ -150,7 +151,8 @@ static void zero_values(struct config_load *load) {
                                  [PD_SETTING_CHOICE] = sizeof(uint32_t)};
   for (size_t i = 0; i < load->program->count; i++) {
     const struct pd_setting *setting = &load->program->settings[i];
-    size_t size = setting->kind == PD_SETTING_TEXT ? setting->size : sizes[setting->kind];
+    bool text = setting->kind == PD_SETTING_TEXT || setting->kind == PD_SETTING_LIST;
+    size_t size = text ? setting->size : sizes[setting->kind];
     memset(load->values + setting->offset, 0, size);
   }
 }

@@ -25,7 +25,8 @@ enum pd_setting_kind {
   PD_SETTING_UINT,  /* uint64_t, min .. max */
   PD_SETTING_INT,   /* int64_t, min .. max */
   PD_SETTING_BOOL,  /* bool: true, false (a flag without value: true) */
-  PD_SETTING_CHOICE /* uint32_t: index of the word in `choices`, which are separated by '|' */
+  PD_SETTING_CHOICE, /* uint32_t: index of the word in `choices`, which are separated by '|' */
+  PD_SETTING_LIST /* char[size]: words joined by ','; in YAML [a, b] or one word, in a flag a,b */
 };
 
 struct pd_setting {
@@ -34,7 +35,7 @@ struct pd_setting {
   bool secret;   /* printed as "***" */
   bool required; /* has no default: must be given */
   size_t offset; /* in the caller's struct */
-  size_t size;   /* TEXT only: room, with the NUL; at most 4096 */
+  size_t size;   /* TEXT and LIST: room, with the NUL; at most 4096, of a LIST 1024 */
   int64_t min;   /* UINT, INT; inclusive */
   int64_t max;
   const char *fallback; /* the default, as text; NULL: empty, 0, false */
@@ -57,7 +58,7 @@ struct pd_program {
   const char *(*check)(const void *values);
 };
 
-#define PD_SETTINGS_MAX 192
+#define PD_SETTINGS_MAX 512
 
 /* Fill `values` (the caller's struct; zeroed here) from the defaults, the file, the environment and
  * the flags. Returns -1 to go on, or the exit code: 0 after --help, --version, --print-config and a

@@ -23,6 +23,9 @@ static void print_facts(const struct pd_setting *setting, FILE *out) {
   case PD_SETTING_TEXT:
     fprintf(out, "text");
     break;
+  case PD_SETTING_LIST:
+    fprintf(out, "words joined by ','");
+    break;
   }
   if (setting->required) {
     fprintf(out, "; must be given");
@@ -77,6 +80,9 @@ static void print_value(const struct pd_setting *setting, const char *at, FILE *
   switch (setting->kind) {
   case PD_SETTING_TEXT:
     print_quoted(out, setting->secret && at[0] != '\0' ? "***" : at);
+    break;
+  case PD_SETTING_LIST:
+    fprintf(out, "[%s]", at);
     break;
   case PD_SETTING_UINT:
   case PD_SETTING_INT:

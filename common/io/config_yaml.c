@@ -8,11 +8,15 @@
 #include <string.h>
 #include <yaml.h>
 
+#define LIST_MAX 1024 /* bytes of a list's words, with its NUL */
+
 /* Where a key of the top level and its value stand. */
 struct spot {
   char key[64];
   yaml_mark_t key_mark;
   yaml_mark_t value_mark;
+  char words[LIST_MAX]; /* of a word or a plain list of words: joined by ',' */
+  bool nested;          /* the value is anything else */
 };
 
 struct survey {
@@ -58,13 +62,23 @@ static int depth_of(const yaml_event_t *event) {
   }
 }
 
-static bool skip_value(struct survey *survey, yaml_mark_t *mark) {
-  int depth = 0;
+/* Keep a word of a list; what is longer than a list may be is one word that no check lets through.
+ */
+static void note_word(struct spot *spot, const yaml_event_t *event, bool first) {
+  size_t used = strlen(spot->words);
+  (void)snprintf(spot->words + used, sizeof spot->words - used, "%s%s", first ? "" : ",",
+                 (char *)event->data.scalar.value);
+}
+
+static bool skip_value(struct survey *survey, struct spot *spot) {
+  int depth = 0, words = 0;
   bool first = true;
   do {
     yaml_event_t event;
     if (!next_event(survey, &event)) return false;
-    if (first) *mark = event.start_mark;
+    if (first) spot->value_mark = event.start_mark;
+    if (event.type == YAML_SCALAR_EVENT && depth <= 1) note_word(spot, &event, words++ == 0);
+    spot->nested = spot->nested || event.type == YAML_MAPPING_START_EVENT || depth > 1;
     if (event.type == YAML_SCALAR_EVENT &&
         strlen((char *)event.data.scalar.value) != event.data.scalar.length) {
       survey_fault(survey, event.start_mark, "holds a NUL byte");
@@ -107,7 +121,7 @@ static bool walk_mapping(struct survey *survey) {
     bool ok = end || note_key(survey, &event);
     yaml_event_delete(&event);
     if (end || !ok) return ok;
-    if (!skip_value(survey, &survey->spots[survey->count - 1].value_mark)) return false;
+    if (!skip_value(survey, &survey->spots[survey->count - 1])) return false;
   }
 }
 
@@ -198,10 +212,14 @@ static void set_all(struct survey *survey, char *const *texts) {
   const struct pd_program *program = survey->load->program;
   for (size_t i = 0; i < program->count; i++) {
     const struct spot *spot = find_spot(survey, program->settings[i].name);
-    if (texts[i] == NULL || spot == NULL) continue;
+    bool list = program->settings[i].kind == PD_SETTING_LIST;
+    if (spot == NULL || (texts[i] == NULL && !list)) continue;
     char place[256];
     place_text(place, survey->name, spot->value_mark);
-    config_set(survey->load, (int)i, texts[i], "file", place);
+    if (list && spot->nested)
+      config_fault(survey->load, place, "%s must be a list of words: [a, b]", spot->key);
+    else
+      config_set(survey->load, (int)i, list ? spot->words : texts[i], "file", place);
   }
 }
 
@@ -209,6 +227,11 @@ static void set_all(struct survey *survey, char *const *texts) {
  * flags. */
 static void make_schema(const struct pd_program *program, cyaml_schema_field_t *fields) {
   for (size_t i = 0; i < program->count; i++) {
+    if (program->settings[i].kind == PD_SETTING_LIST) { /* read in the first pass */
+      fields[i] = (cyaml_schema_field_t)CYAML_FIELD_IGNORE(program->settings[i].name,
+                                                           CYAML_FLAG_OPTIONAL);
+      continue;
+    }
     fields[i] = (cyaml_schema_field_t){
         .key = program->settings[i].name,
         .data_offset = (uint32_t)(i * sizeof(char *)),

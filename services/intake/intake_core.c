@@ -406,7 +406,7 @@ static void check(const void *self) {
 
 /* Said by the logs that are followed here, and nothing to this core: see the switches above. */
 static const uint8_t passed_over[] = {
-    PD_EVENT_POLICY_ADOPTED, PD_EVENT_WAVE_OPENED, PD_EVENT_ORDER_STAFFED,
+    PD_EVENT_WAVE_OPENED, PD_EVENT_ORDER_STAFFED,
     PD_EVENT_ORDER_UNMATCHED, PD_EVENT_WAVE_DUE, PD_EVENT_ORDER_ESCALATED,
     PD_EVENT_REMINDER_DUE, PD_EVENT_OFFER_DENIED, PD_EVENT_COVERAGE_NOTED, PD_EVENT_DAY_BEGAN, 0};
 

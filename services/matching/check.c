@@ -124,8 +124,27 @@ static void check_served(const struct matching *self) {
   pd_assert(served == counted);
 }
 
+static void check_papers(const struct matching *self) {
+  uint64_t papers = 0, blocks = 0;
+  for (uint32_t number = 0; number < self->facts->volunteers; number++) {
+    const struct volunteer *volunteer = &self->volunteers[number];
+    for (uint32_t at = volunteer->papers; at != 0; at = self->papers[at].next) {
+      const struct paper *paper = &self->papers[at];
+      pd_assert(state_paper(self, volunteer, paper->kind, paper->skill) == paper);
+      papers++;
+    }
+    for (uint32_t at = volunteer->blocks; at != 0; at = self->blocks[at].next) {
+      const struct block *block = &self->blocks[at];
+      pd_assert(block->by != 0 && state_blocked(self, volunteer, &block->other) == block->by);
+      blocks++;
+    }
+  }
+  pd_assert(papers == *self->free_papers.taken && blocks == *self->free_blocks.taken);
+}
+
 void state_check(const struct matching *self) {
   uint64_t bookings = 0, offers = 0;
+  check_papers(self);
   check_orders(self);
   check_served(self);
   for (uint32_t number = 0; number < self->facts->volunteers; number++)

@@ -2,7 +2,9 @@
  *
  * One integer, in metres of way: the way itself, what recent offers count (convex: the second
  * counts three times the first, so the next order goes to who has waited), less a credit to who
- * served this resident last, and what rare skills count that this order would waste.
+ * served this resident last, whose branch fits, where a village asks, and who is in mutual aid
+ * (互助: was helped lately, or helps one who serves), and what rare skills count that this order
+ * would waste.
  */
 #ifndef MATCHING_COST_H
 #define MATCHING_COST_H
@@ -14,9 +16,13 @@ struct costs {
   const struct matching *self;
   const struct order *order;
   const struct matching_policy *policy;
-  int64_t week;  /* local week of the time */
-  uint32_t rare; /* bits of the skills that few have and the order does not need */
-  uint32_t credit_m; /* nobody gets more for continuity */
+  int64_t week;     /* local week of the time */
+  int64_t since_ms; /* what is later is "lately" */
+  int64_t credit_m; /* nobody is forgiven more */
+  uint32_t rare;    /* bits of the skills that few have and the order does not need */
+  uint32_t continuity_m; /* credit to who served this resident last; 0 if nobody here did */
+  bool serves;      /* the requester served as a volunteer lately */
+  uint8_t zero[7];
 };
 
 /* Look at an order at now_ms. */

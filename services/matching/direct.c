@@ -35,12 +35,14 @@ enum pd_reason direct_hall(const struct matching *self, const struct order *orde
   return state_free_slots(order) == 0 ? PD_REASON_FILLED : PD_REASON_UNSPECIFIED;
 }
 
-/* The next rule to set aside: the one that stands; where only a booking stands in the way, the
- * hours, and then the week's limit, may leave another time. */
+/* The next rule to set aside: the one that stands; where a booking, rest or a paper stands in the
+ * way of the times that are left, the hours, and then the week's limit, may leave another time. */
 static uint64_t next_waiver(enum pd_reason reason, uint64_t left) {
   pd_assert(reason != PD_REASON_UNSPECIFIED && reason < 64);
   uint64_t bit = RULES_BIT(reason) & left;
-  if (reason != PD_REASON_OVERLAP || bit != 0) return bit;
+  bool timed = reason == PD_REASON_OVERLAP ||
+               (reason >= PD_REASON_HEALTH && reason <= PD_REASON_DAY_FULL);
+  if (!timed || bit != 0) return bit;
   bit = RULES_BIT(PD_REASON_HOURS) & left;
   return bit != 0 ? bit : RULES_BIT(PD_REASON_CAPACITY) & left;
 }

@@ -15,14 +15,17 @@
 
 /* What a coordinator may overrule: the volunteer's own wishes, which the volunteer can uphold by
  * saying no, and what spares people too many messages.  Never what the law asks for (AGE, SKILL,
- * NOT_VETTED), the volunteer's absence (INACTIVE), or two places at once (OVERLAP). */
+ * NOT_VETTED, papers, health, rest), the volunteer's absence (INACTIVE), two places at once
+ * (OVERLAP), or somebody's wish not to meet (BLOCKED). */
 #define DIRECT_OVERRULES                                                        \
   (RULES_BIT(PD_REASON_ALREADY_ASKED) | RULES_BIT(PD_REASON_RADIUS) |           \
    RULES_BIT(PD_REASON_HOURS) | RULES_BIT(PD_REASON_CAPACITY) |                 \
-   RULES_BIT(PD_REASON_TOO_MANY_OFFERS))
+   RULES_BIT(PD_REASON_NOT_AUTOMATED) | RULES_BIT(PD_REASON_TOO_MANY_OFFERS))
 
-/* What does not stand against who asks: having been asked before. */
-#define DIRECT_HALL_WAIVES RULES_BIT(PD_REASON_ALREADY_ASKED)
+/* What does not stand against who asks: having been asked before, and that nobody asks the matcher
+ * to choose. */
+#define DIRECT_HALL_WAIVES \
+  (RULES_BIT(PD_REASON_ALREADY_ASKED) | RULES_BIT(PD_REASON_NOT_AUTOMATED))
 
 /* Answer a coordinator, and a volunteer in the hall. */
 void direct_commanded(struct matching *self, struct pd_outbox *out,

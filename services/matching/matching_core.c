@@ -22,6 +22,9 @@ static void init_image(struct matching *self, struct pd_arena *arena) {
   self->offers = TABLE(arena, struct offer, limits->offers);
   self->asked = TABLE(arena, struct asked, limits->asked);
   self->bookings = TABLE(arena, struct booking, limits->bookings);
+  self->papers = TABLE(arena, struct paper, limits->credentials);
+  self->blocks = TABLE(arena, struct block, 2 * limits->blocks);
+  self->rural = TABLE(arena, uint8_t, limits->sites);
   self->offer_of_order = TABLE(arena, struct chain_link, limits->offers);
   self->offer_of_volunteer = TABLE(arena, struct chain_link, limits->offers);
   self->booking_of_order = TABLE(arena, struct chain_link, limits->bookings);
@@ -33,12 +36,15 @@ static void init_image(struct matching *self, struct pd_arena *arena) {
   pd_pool_init(&self->free_offers, arena, limits->offers);
   pd_pool_init(&self->free_asked, arena, limits->asked);
   pd_pool_init(&self->free_bookings, arena, limits->bookings);
+  pd_pool_init(&self->free_papers, arena, limits->credentials);
+  pd_pool_init(&self->free_blocks, arena, 2 * limits->blocks); /* of both, if both volunteer */
   grid_init(&self->grid, arena, limits->persons);
 }
 
 static void *matching_init(struct pd_arena *arena, const struct pd_limits *limits,
                            const struct pd_shard *shard, const void *policy) {
   struct matching *self = PD_ARENA_ARRAY(arena, struct matching, 1);
+  self->rules = (struct matching_rules){0};
   policy_fill(&self->rules, policy != NULL ? policy : &matching_policy_default);
   self->limits = *limits;
   self->zone_min = shard->zone_min;
@@ -70,7 +76,13 @@ static void matching_apply(void *state, const struct pd_event *event) {
       break;
     case PD_EVENT_PERSON_ERASED:
       state_volunteer_status(self, PD_ID(event->person_erased->person), VOLUNTEER_ERASED);
+      state_forget_papers(self, PD_ID(event->person_erased->person));
       break;
+    case PD_EVENT_SITE_REGISTERED: state_site_registered(self, event->site_registered); break;
+    case PD_EVENT_CREDENTIAL_RECORDED:
+      state_credential_recorded(self, event->credential_recorded);
+      break;
+    case PD_EVENT_PAIR_BLOCKED: state_pair_blocked(self, event->pair_blocked); break;
     case PD_EVENT_ORDER_PLACED: state_order_placed(self, event->order_placed); break;
     case PD_EVENT_ORDER_CANCELLED: state_order_stopped(self, event->order_cancelled->order); break;
     case PD_EVENT_SERVICE_STARTED: state_service_started(self, event->service_started); break;
@@ -87,7 +99,7 @@ static void matching_apply(void *state, const struct pd_event *event) {
     case PD_EVENT_SLOT_REOPENED: state_slot_reopened(self, event->slot_reopened); break;
     case PD_EVENT_POLICY_ADOPTED: state_policy_adopted(self, event->policy_adopted); break;
     case PD_EVENT_NOT_SET: case PD_EVENT_CASE_SIZE:
-    case PD_EVENT_EPOCH_BEGAN: case PD_EVENT_INPUTS_NOTED: case PD_EVENT_SITE_REGISTERED:
+    case PD_EVENT_EPOCH_BEGAN: case PD_EVENT_INPUTS_NOTED:
     case PD_EVENT_TEAM_REGISTERED: case PD_EVENT_TEAM_JOINED: case PD_EVENT_RESIDENT_REGISTERED:
     case PD_EVENT_OFFER_ANSWERED: case PD_EVENT_VOLUNTEER_WITHDREW: case PD_EVENT_SERVICE_FINISHED:
     case PD_EVENT_SERVICE_CONFIRMED: case PD_EVENT_ORDER_RATED: case PD_EVENT_HOLD_DECIDED:
@@ -96,7 +108,6 @@ static void matching_apply(void *state, const struct pd_event *event) {
     case PD_EVENT_POINTS_POSTED: case PD_EVENT_HOLD_PLACED: case PD_EVENT_HOLD_RESOLVED:
     case PD_EVENT_STAR_REACHED: case PD_EVENT_MESSAGE_SENT: case PD_EVENT_MESSAGE_FAILED:
     case PD_EVENT_MESSAGE_SUPPRESSED: case PD_EVENT_EXTERNAL_NOTED:
-    case PD_EVENT_CREDENTIAL_RECORDED: case PD_EVENT_PAIR_BLOCKED:
     case PD_EVENT_OFFER_COMMANDED: case PD_EVENT_ORDER_ASKED: case PD_EVENT_OFFER_DENIED:
     case PD_EVENT_COVERAGE_NOTED: case PD_EVENT_DAY_BEGAN: break;
   }
@@ -118,6 +129,14 @@ static void follow(struct matching *self, const struct pd_event *event, struct p
       break;
     case PD_EVENT_PERSON_ERASED:
       waves_inactive(self, out, PD_ID(event->person_erased->person), true);
+      break;
+    case PD_EVENT_CREDENTIAL_RECORDED:
+      waves_papers(self, out, PD_ID(event->credential_recorded->person));
+      break;
+    case PD_EVENT_PAIR_BLOCKED:
+      if (event->pair_blocked->lifted) break;
+      waves_blocked(self, out, event->pair_blocked->person, event->pair_blocked->other);
+      waves_blocked(self, out, event->pair_blocked->other, event->pair_blocked->person);
       break;
     case PD_EVENT_ORDER_PLACED: open_for(self, out, event->order_placed->order); break;
     case PD_EVENT_ORDER_ESCALATED: open_for(self, out, event->order_escalated->order); break;
@@ -149,19 +168,15 @@ static void follow(struct matching *self, const struct pd_event *event, struct p
     case PD_EVENT_REMINDER_DUE: case PD_EVENT_POINTS_POSTED: case PD_EVENT_HOLD_PLACED:
     case PD_EVENT_HOLD_RESOLVED: case PD_EVENT_STAR_REACHED: case PD_EVENT_MESSAGE_SENT:
     case PD_EVENT_MESSAGE_FAILED: case PD_EVENT_MESSAGE_SUPPRESSED: case PD_EVENT_EXTERNAL_NOTED:
-    case PD_EVENT_POLICY_ADOPTED: case PD_EVENT_CREDENTIAL_RECORDED: case PD_EVENT_PAIR_BLOCKED:
+    case PD_EVENT_POLICY_ADOPTED:
     case PD_EVENT_OFFER_DENIED: case PD_EVENT_COVERAGE_NOTED:
     case PD_EVENT_DAY_BEGAN: break;
   }
 }
 
-static const struct matching_rules *in_force(const struct matching *self) {
-  return self->facts->policy == 0 ? &self->rules : &self->facts->rules;
-}
-
 static bool is_proposed(const struct matching *self) {
   _Static_assert(sizeof(struct matching_policy) % sizeof(uint32_t) == 0, "compared as bytes");
-  return self->proposes && memcmp(&self->proposed, in_force(self), sizeof self->proposed) != 0;
+  return self->proposes && memcmp(&self->proposed, state_rules(self), sizeof self->proposed) != 0;
 }
 
 /* Rules are adopted at once. */
@@ -176,7 +191,7 @@ void matching_propose(struct matching *self, const struct matching_rules *rules)
 }
 
 uint32_t matching_rules_in_force(const struct matching *self, struct matching_rules *rules) {
-  *rules = *in_force(self);
+  *rules = *state_rules(self);
   return self->facts->policy;
 }
 
@@ -197,7 +212,7 @@ static void matching_check(const void *state) { state_check(state); }
 
 /* Said by the logs that are followed here, and nothing to this core: see the switches above. */
 static const uint8_t passed_over[] = {
-    PD_EVENT_SITE_REGISTERED, PD_EVENT_TEAM_REGISTERED, PD_EVENT_TEAM_JOINED,
+    PD_EVENT_TEAM_REGISTERED, PD_EVENT_TEAM_JOINED,
     PD_EVENT_RESIDENT_REGISTERED, PD_EVENT_SERVICE_FINISHED, PD_EVENT_SERVICE_CONFIRMED,
     PD_EVENT_ORDER_RATED, PD_EVENT_HOLD_DECIDED, PD_EVENT_EXTERNAL_NOTED, PD_EVENT_REMINDER_DUE, 0};
 
@@ -227,13 +242,14 @@ static struct matching_verdict judge(const struct rules *rules, const struct cos
   pd_assert(number < rules->self->facts->volunteers);
   struct proposal time = {0, 0};
   enum pd_reason reason = rules_try(rules, number, distance_m, &time);
+  bool found = reason == PD_REASON_UNSPECIFIED || reason == PD_REASON_TOO_MANY_OFFERS;
   bool open = rules->order->offers != 0;
   if (reason == PD_REASON_UNSPECIFIED && open) reason = PD_REASON_RANKED_LOWER;
   return (struct matching_verdict){.person = rules->self->volunteers[number].person,
                                    .reason = reason,
                                    .distance_m = distance_m,
-                                   .start_ms = time.start_ms,
-                                   .end_ms = time.end_ms,
+                                   .start_ms = found ? time.start_ms : 0,
+                                   .end_ms = found ? time.end_ms : 0,
                                    .cost = costs_of(costs, number, distance_m),
                                    .wave_m = dearest_m(rules->self, rules->order)};
 }

@@ -4,8 +4,10 @@
  * accept wins a slot.  Nobody is ever assigned: an offer may be refused or left unanswered, and
  * that costs nothing.
  *
- *     events in:   intake: volunteer_registered  volunteer_paused  volunteer_resumed
- *                    volunteer_exited  person_erased  order_placed  order_cancelled  offer_answered
+ *     events in:   intake: site_registered
+ *                    volunteer_registered  volunteer_paused  volunteer_resumed
+ *                    volunteer_exited  person_erased  credential_recorded  pair_blocked
+ *                    order_placed  order_cancelled  offer_answered
  *                    volunteer_withdrew  service_started  order_served  order_closed
  *                    offer_commanded  order_asked
  *                  scheduling: wave_due  order_escalated  order_expired  no_show_noted
@@ -33,6 +35,9 @@ struct matching; /* all state; lives in the arena given to init */
 
 #define MATCHING_WAVE_MAX 64 /* no policy may send more at once: an order has at most 64 slots */
 #define MATCHING_KINDS    8  /* enum OrderKind; 0: not said */
+#define MATCHING_BRANCHES 11 /* 0: of no branch; 1 theory .. 9 ecology, 10 emergency */
+#define MATCHING_CATEGORY 32 /* bytes of an order's category */
+#define MATCHING_LISTED   16 /* categories that a list of the rules may hold */
 
 /* What a district may tune: every number of the matcher that is no law and no limit. */
 struct matching_policy {
@@ -58,6 +63,20 @@ struct matching_policy {
   uint32_t phase_offers;    /* of an emergency: invitations of a phase for each free slot */
   uint32_t phase_ring_m;    /* each phase looks so much farther */
   uint32_t phase_minutes;   /* from one phase to the next */
+  uint32_t rest_min;        /* minutes between two services of one volunteer */
+  uint32_t day_max_min;     /* minutes of service on one local day; 0: as many as fit */
+  uint32_t dangerous;       /* 1: every order counts as dangerous */
+  uint32_t professional;    /* bit of each skill that needs a qualification; for all kinds alike */
+  uint32_t branch_m[MATCHING_BRANCHES]; /* metres of way forgiven to volunteers of a branch */
+  uint32_t rural_m;         /* metres of way forgiven where a town or village is in charge */
+  uint32_t mutual_m;        /* metres of way forgiven to those who help each other */
+  uint32_t mutual_days;     /* days for which help received or given counts for that */
+};
+
+/* Categories of orders, by name; a name ends with NUL if it is shorter. */
+struct matching_list {
+  uint32_t count;
+  char names[MATCHING_LISTED][MATCHING_CATEGORY];
 };
 
 /* 3 offers a slot, 64 a wave; 60, 30, 15, 15 minutes; 15 minutes lead; 50 km; 14 days; the others
@@ -67,6 +86,8 @@ extern const struct matching_policy matching_policy_default;
 /* The policy for each kind of order. */
 struct matching_rules {
   struct matching_policy of[MATCHING_KINDS];
+  struct matching_list dangerous; /* orders of these count as dangerous */
+  struct matching_list gendered;  /* orders of these may ask for a gender: intake's rule */
 };
 
 /* The service's core; its policy is a struct matching_policy, followed until one is adopted. */
@@ -81,11 +102,14 @@ uint32_t matching_rules_in_force(const struct matching *self, struct matching_ru
 
 /* What inviting somebody costs, in metres of way; the parts as cost.h explains them. */
 struct matching_cost {
-  int64_t total_m; /* way + fairness + rare - continuity */
+  int64_t total_m; /* way + fairness + rare - continuity - branch - rural - mutual */
   int64_t way_m;
   int64_t fairness_m;
   int64_t continuity_m;
   int64_t rare_m;
+  int64_t branch_m;
+  int64_t rural_m;
+  int64_t mutual_m;
 };
 
 /* What the rules say about one volunteer and one order at one time. */
@@ -100,7 +124,7 @@ struct matching_verdict {
 };
 
 /* Why is, or is not, this volunteer invited to this order?  Tries the hard rules in the order of
- * enum Reason and changes nothing.  RANKED_LOWER: no rule stands against it, but the open wave was
+ * rules.h and changes nothing.  RANKED_LOWER: no rule stands against it, but the open wave was
  * full with people who cost less, or, if cost.total_m < wave_m, this volunteer was worth more to
  * another order that was decided at the same time; UNSPECIFIED: no wave is open, and the next one
  * would look at this volunteer.  PD_ENOENT: the order is not open here, or the person is no

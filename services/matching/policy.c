@@ -6,6 +6,17 @@
     .min = (low), .max = (high), .number = PD_POLICY_NUMBER_##key                          \
   }
 
+/* Credit for a branch; its number is its place in the plan. */
+#define BRANCH_ROW(row_name, place)                                                \
+  {                                                                                \
+    .name = "branch_" row_name "_m",                                               \
+    .help = "Metres of way forgiven to volunteers of the branch " row_name " (0).", \
+    .offset = offsetof(struct matching_policy, branch_m[place]), .max = 50000,     \
+    .number = PD_POLICY_NUMBER_BRANCH_M, .branch = (place)                         \
+  }
+
+#define SKILL_BIT(skill) (1u << (unsigned)PD_SKILL_##skill)
+
 const struct matching_policy matching_policy_default = {
     .offers_per_slot = 3,
     .wave_max = MATCHING_WAVE_MAX,
@@ -28,6 +39,14 @@ const struct matching_policy matching_policy_default = {
     .phase_offers = 4,
     .phase_ring_m = 1000,
     .phase_minutes = 3,
+    .rest_min = 0,
+    .day_max_min = 0,
+    .dangerous = 0,
+    .professional = SKILL_BIT(NURSING) | SKILL_BIT(LAW) | SKILL_BIT(ELECTRICS) | SKILL_BIT(PSYCH),
+    .branch_m = {0},
+    .rural_m = 500,
+    .mutual_m = 0,
+    .mutual_days = 90,
 };
 
 const struct policy_row policy_rows[POLICY_ROWS] = {
@@ -79,6 +98,28 @@ const struct policy_row policy_rows[POLICY_ROWS] = {
         "Of an emergency: metres by which each phase looks farther (1000)."),
     ROW("phase_minutes", PHASE_MINUTES, phase_minutes, 1, 1440,
         "Of an emergency: minutes from one phase to the next (3); the earlier offers stay open."),
+    ROW("rest_minutes", REST_MINUTES, rest_min, 0, 1440,
+        "Minutes of rest between two services of one volunteer (0)."),
+    ROW("day_max_minutes", DAY_MAX_MINUTES, day_max_min, 0, 1440,
+        "Minutes of service of one volunteer on one local day (0: as many as fit)."),
+    ROW("dangerous", DANGEROUS, dangerous, 0, 1,
+        "1: every order counts as dangerous (0): insurance before bodily danger, Art. 17."),
+    ROW("rural_m", RURAL_M, rural_m, 0, 50000,
+        "Metres of way forgiven where a town or village is in charge of the order (500)."),
+    ROW("mutual_m", MUTUAL_M, mutual_m, 0, 50000,
+        "Metres of way forgiven to who was helped lately, or helps one who serves (0)."),
+    ROW("mutual_days", MUTUAL_DAYS, mutual_days, 1, 3650,
+        "Days for which help counts as mutual aid (90)."),
+    BRANCH_ROW("theory", 1),
+    BRANCH_ROW("civility", 2),
+    BRANCH_ROW("education", 3),
+    BRANCH_ROW("culture", 4),
+    BRANCH_ROW("science", 5),
+    BRANCH_ROW("law", 6),
+    BRANCH_ROW("sport", 7),
+    BRANCH_ROW("health", 8),
+    BRANCH_ROW("ecology", 9),
+    BRANCH_ROW("emergency", 10),
 };
 
 uint32_t policy_get(const struct matching_policy *policy, const struct policy_row *row) {
@@ -97,19 +138,45 @@ void policy_set(struct matching_policy *policy, const struct policy_row *row, ui
 
 void policy_fill(struct matching_rules *rules, const struct matching_policy *policy) {
   pd_assert(policy->wave_max > 0 && policy->wave_max <= MATCHING_WAVE_MAX);
+  memset(rules, 0, sizeof *rules);
   for (unsigned kind = 0; kind < MATCHING_KINDS; kind++) rules->of[kind] = *policy;
 }
 
-static const struct policy_row *row_of(enum pd_policy_number number) {
+bool policy_list(struct matching_list *list, const char *name, size_t length) {
+  pd_assert(list->count <= MATCHING_LISTED);
+  if (list->count == MATCHING_LISTED || length == 0 || length > MATCHING_CATEGORY) return false;
+  memcpy(list->names[list->count++], name, length);
+  return true;
+}
+
+static const struct policy_row *row_of(enum pd_policy_number number, uint32_t branch) {
   for (unsigned i = 0; i < POLICY_ROWS; i++)
-    if (policy_rows[i].number == number) return &policy_rows[i];
+    if (policy_rows[i].number == number && policy_rows[i].branch == branch) return &policy_rows[i];
   return NULL;
 }
 
+/* A value that is no number of a row: a skill, or a category. */
+static void fold_listed(struct matching_rules *rules, const struct pd_policy_value *value) {
+  size_t length = strnlen(value->category, MATCHING_CATEGORY + 1);
+  uint32_t bit = (uint32_t)value->skill < 32 ? 1u << (uint32_t)value->skill : 0;
+  pd_assert(rules->dangerous.count <= MATCHING_LISTED);
+  if (value->number == PD_POLICY_NUMBER_DANGEROUS_CATEGORY)
+    (void)policy_list(&rules->dangerous, value->category, length);
+  if (value->number == PD_POLICY_NUMBER_GENDER_CATEGORY)
+    (void)policy_list(&rules->gendered, value->category, length);
+  if (value->number != PD_POLICY_NUMBER_PROFESSIONAL || bit <= 1) return;
+  for (unsigned kind = 0; kind < MATCHING_KINDS; kind++) {
+    uint32_t *skills = &rules->of[kind].professional;
+    *skills = value->value != 0 ? *skills | bit : *skills & ~bit;
+  }
+}
+
 static void fold_value(struct matching_rules *rules, const struct pd_policy_value *value) {
-  const struct policy_row *row = row_of(value->number);
-  if (row == NULL || (unsigned)value->kind >= MATCHING_KINDS) return;
+  const struct policy_row *row = row_of(value->number, value->branch);
+  if ((unsigned)value->kind >= MATCHING_KINDS) return;
   bool all = value->kind == PD_ORDER_KIND_UNSPECIFIED;
+  if (row == NULL && all) fold_listed(rules, value);
+  if (row == NULL) return;
   for (unsigned kind = 0; kind < MATCHING_KINDS; kind++)
     if (all || kind == (unsigned)value->kind) policy_set(&rules->of[kind], row, value->value);
 }
@@ -122,25 +189,73 @@ void policy_fold(struct matching_rules *rules, const struct pd_policy_adopted *s
     if (said->values[i]->kind != PD_ORDER_KIND_UNSPECIFIED) fold_value(rules, said->values[i]);
 }
 
+#define VALUES (POLICY_ROWS * MATCHING_KINDS + 32 + 2 * MATCHING_LISTED)
+
+/* The values of rules, as the contract has them. */
+struct values {
+  struct pd_policy_value items[VALUES];
+  struct pd_policy_value *list[VALUES];
+  char names[2 * MATCHING_LISTED][MATCHING_CATEGORY + 1];
+  size_t count;
+  size_t named;
+};
+
+static struct pd_policy_value *add_value(struct values *values, enum pd_policy_number number,
+                                         uint32_t number_value) {
+  pd_assert(values->count < VALUES);
+  struct pd_policy_value *item = &values->items[values->count];
+  *item = (struct pd_policy_value)PD_POLICY_VALUE_INIT;
+  item->number = number;
+  item->value = number_value;
+  values->list[values->count++] = item;
+  return item;
+}
+
+static void add_rows(struct values *values, const struct matching_rules *rules, unsigned kind) {
+  for (unsigned i = 0; i < POLICY_ROWS; i++) {
+    const struct policy_row *row = &policy_rows[i];
+    uint32_t value = policy_get(&rules->of[kind], row);
+    pd_assert(value >= row->min && value <= row->max);
+    if (kind != 0 && value == policy_get(&rules->of[0], row)) continue;
+    struct pd_policy_value *item = add_value(values, row->number, value);
+    item->kind = (enum pd_order_kind)kind;
+    item->branch = row->branch;
+  }
+}
+
+/* Each skill that needs a paper, and each that would by default but does not. */
+static void add_skills(struct values *values, uint32_t professional) {
+  uint32_t left = professional | matching_policy_default.professional;
+  pd_assert((left & 1u) == 0);
+  for (; left != 0; left &= left - 1) {
+    uint32_t skill = (uint32_t)__builtin_ctz(left);
+    add_value(values, PD_POLICY_NUMBER_PROFESSIONAL, professional >> skill & 1u)->skill =
+        (enum pd_skill)skill;
+  }
+}
+
+static void add_list(struct values *values, enum pd_policy_number number,
+                     const struct matching_list *list) {
+  pd_assert(list->count <= MATCHING_LISTED);
+  for (uint32_t i = 0; i < list->count; i++) {
+    char *name = values->names[values->named++];
+    memcpy(name, list->names[i], MATCHING_CATEGORY);
+    name[MATCHING_CATEGORY] = 0;
+    add_value(values, number, 1)->category = name;
+  }
+}
+
 void policy_say(struct pd_outbox *out, const struct matching_rules *rules, uint32_t number) {
-  struct pd_policy_value items[POLICY_ROWS * MATCHING_KINDS];
-  struct pd_policy_value *list[POLICY_ROWS * MATCHING_KINDS];
+  struct values values;
+  values.count = values.named = 0;
+  for (unsigned kind = 0; kind < MATCHING_KINDS; kind++) add_rows(&values, rules, kind);
+  add_skills(&values, rules->of[0].professional);
+  add_list(&values, PD_POLICY_NUMBER_DANGEROUS_CATEGORY, &rules->dangerous);
+  add_list(&values, PD_POLICY_NUMBER_GENDER_CATEGORY, &rules->gendered);
   struct pd_policy_adopted said = PD_POLICY_ADOPTED_INIT;
   said.policy = number;
-  said.values = list;
-  for (unsigned kind = 0; kind < MATCHING_KINDS; kind++) {
-    for (unsigned i = 0; i < POLICY_ROWS; i++) {
-      const struct policy_row *row = &policy_rows[i];
-      uint32_t value = policy_get(&rules->of[kind], row);
-      if (kind != 0 && value == policy_get(&rules->of[0], row)) continue;
-      struct pd_policy_value *item = &items[said.n_values];
-      *item = (struct pd_policy_value)PD_POLICY_VALUE_INIT;
-      item->number = row->number;
-      item->kind = (enum pd_order_kind)kind;
-      item->value = value;
-      list[said.n_values++] = item;
-    }
-  }
+  said.n_values = values.count;
+  said.values = values.list;
   pd_assert(said.n_values >= POLICY_ROWS);
   pd_emit_policy_adopted(out, &said);
 }

@@ -8,7 +8,7 @@
 
 #include "services/matching/matching_core.h"
 
-#define POLICY_ROWS 24
+#define POLICY_ROWS 40
 
 /* One number, as the contract, the rules file and the state know it. */
 struct policy_row {
@@ -18,7 +18,7 @@ struct policy_row {
   uint32_t min;     /* inclusive */
   uint32_t max;
   enum pd_policy_number number;
-  uint32_t zero;
+  uint32_t branch; /* of BRANCH_M */
 };
 
 extern const struct policy_row policy_rows[POLICY_ROWS];
@@ -30,12 +30,15 @@ uint32_t policy_get(const struct matching_policy *policy, const struct policy_ro
  * ones. */
 void policy_set(struct matching_policy *policy, const struct policy_row *row, uint32_t value);
 
-/* The same policy for every kind of order. */
+/* The same policy for every kind of order, and no category listed. */
 void policy_fill(struct matching_rules *rules, const struct matching_policy *policy);
 
 /* What the event says, over the defaults.  Numbers and kinds that are not known here are ignored.
  */
 void policy_fold(struct matching_rules *rules, const struct pd_policy_adopted *said);
+
+/* Add a name to a list of categories; false if it is full or the name too long.  length: bytes. */
+bool policy_list(struct matching_list *list, const char *name, size_t length);
 
 /* Say these rules: every number for all kinds, then what a kind has of its own. */
 void policy_say(struct pd_outbox *out, const struct matching_rules *rules, uint32_t number);

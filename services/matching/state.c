@@ -46,9 +46,12 @@ uint32_t state_asked(const struct matching *self, const struct order *order, uin
   return at;
 }
 
+const struct matching_rules *state_rules(const struct matching *self) {
+  return self->facts->policy != 0 ? &self->facts->rules : &self->rules;
+}
+
 const struct matching_policy *state_policy(const struct matching *self, const struct order *order) {
-  bool adopted = self->facts->policy != 0;
-  const struct matching_rules *rules = adopted ? &self->facts->rules : &self->rules;
+  const struct matching_rules *rules = state_rules(self);
   unsigned kind = order->kind < MATCHING_KINDS ? order->kind : PD_ORDER_KIND_UNSPECIFIED;
   pd_assert(rules->of[kind].wave_max > 0 && rules->of[kind].wave_max <= MATCHING_WAVE_MAX);
   return &rules->of[kind];
@@ -188,6 +191,18 @@ static void index_volunteer(struct matching *self, uint32_t number) {
   grid_set(&self->grid, number, &member);
 }
 
+/* A site below a town or a village by its code (GB/T 10114): township 200 to 399 in the digits 7 to
+ * 9, or villagers' committee 200 to 399 in the last three. */
+static bool is_rural(const char *code) {
+  if (strlen(code) != 12 || strspn(code, "0123456789") != 12) return false;
+  return code[6] == '2' || code[6] == '3' || code[9] == '2' || code[9] == '3';
+}
+
+void state_site_registered(struct matching *self, const struct pd_site_registered *said) {
+  if (said->site == 0 || said->site > self->limits.sites) return;
+  self->rural[said->site] = is_rural(said->code);
+}
+
 void state_volunteer_registered(struct matching *self, const struct pd_volunteer_registered *said) {
   uint32_t number = volunteer_number(self, PD_ID(said->person));
   if (number == PD_NONE) return;
@@ -199,7 +214,9 @@ void state_volunteer_registered(struct matching *self, const struct pd_volunteer
   volunteer->radius_m = said->radius_m;
   if (said->radius_m > self->facts->radius_m) self->facts->radius_m = said->radius_m;
   volunteer->max_per_week = said->max_per_week;
-  volunteer->age = (uint8_t)said->age;
+  volunteer->age = (uint8_t)within_u32((uint32_t)said->age, 0, PD_AGE_BAND_UNDER_14);
+  volunteer->branch = (uint8_t)(said->branch < MATCHING_BRANCHES ? said->branch : 0);
+  volunteer->gender = (uint8_t)said->gender;
   volunteer->vetted = said->vetted != 0;
   volunteer->emergency = said->emergency != 0;
   volunteer->status = VOLUNTEER_ACTIVE;
@@ -241,7 +258,13 @@ void state_order_placed(struct matching *self, const struct pd_order_placed *sai
       .urgency = (uint8_t)within_u32((uint32_t)said->urgency, 0, PD_URGENCY_EMERGENCY),
       .kind = (uint8_t)said->kind,
       .sensitive = said->sensitive != 0,
+      .dangerous = said->dangerous != 0,
+      .gender = (uint8_t)said->gender,
+      .demands = state_demands(said->demands, said->n_demands),
+      .rural = said->site <= self->limits.sites && self->rural[said->site],
   };
+  memcpy(self->orders[entry].category, said->category,
+         strnlen(said->category, MATCHING_CATEGORY));
 }
 
 void state_order_stopped(struct matching *self, uint64_t id) {
@@ -273,6 +296,11 @@ static void note_served(struct matching *self, struct volunteer *volunteer,
 /* Keep the time of a service that took place: its booking is about to be forgotten. */
 static void remember_done(struct matching *self, const struct booking *booking) {
   pd_assert(booking->started && booking->volunteer < self->facts->volunteers);
+  const struct order *order = &self->orders[booking->order];
+  uint32_t helped = state_volunteer(self, &order->requester);
+  if (helped != PD_NONE && booking->end_ms > self->volunteers[helped].helped_ms)
+    self->volunteers[helped].helped_ms = booking->end_ms;
+  int64_t day = state_day(self, booking->start_ms);
   struct volunteer *volunteer = &self->volunteers[booking->volunteer];
   int64_t week = pd_week_number(booking->start_ms, self->zone_min);
   note_served(self, volunteer, &self->orders[booking->order].requester);
@@ -285,6 +313,12 @@ static void remember_done(struct matching *self, const struct booking *booking) 
     volunteer->done_count = 0;
   }
   if (week == volunteer->done_week) volunteer->done_count++;
+  if (day > volunteer->done_day) {
+    volunteer->done_day = day;
+    volunteer->done_minutes = 0;
+  }
+  if (day == volunteer->done_day)
+    volunteer->done_minutes += (uint32_t)((booking->end_ms - booking->start_ms) / PD_MINUTE_MS);
 }
 
 static void drop_booking(struct matching *self, uint32_t entry) {

@@ -20,7 +20,28 @@ enum volunteer_status { VOLUNTEER_ACTIVE, VOLUNTEER_PAUSED, VOLUNTEER_EXITED, VO
 #define WEEK_HOURS    168u
 #define STATE_LOAD_ONE 16 /* what one offer adds to a volunteer's load */
 #define STATE_LOAD_MAX 1024
+#define DEMANDS_KNOWN 16u /* bits of a mask of demands */
 #define SKILLS_ACTIVE 1u /* in skills_of: no skill has this bit */
+
+/* A credential of a volunteer: the last word on its kind (and skill). */
+struct paper {
+  int64_t from_ms;
+  int64_t until_ms; /* exclusive; 0: withdrawn */
+  uint32_t next;    /* in the volunteer's list */
+  uint8_t kind;     /* enum CredentialKind */
+  uint8_t skill;    /* of a qualification */
+  uint16_t limits;  /* of HEALTH: bit of each demand */
+};
+
+#define BLOCK_MINE 1u   /* the volunteer does not wish to meet the other */
+#define BLOCK_THEIRS 2u /* the other does not wish to meet the volunteer */
+
+/* Somebody whom a volunteer is never matched with. */
+struct block {
+  struct pd_id other;
+  uint32_t next; /* in the volunteer's list */
+  uint32_t by;   /* BLOCK_s; never 0 */
+};
 
 struct volunteer {
   struct pd_id person;
@@ -29,18 +50,26 @@ struct volunteer {
                             taken */
   int64_t done_end_ms;
   int64_t done_week; /* local week of such services, and how many of them it held */
+  int64_t done_day; /* local day of such services, and how many minutes it held */
+  int64_t helped_ms; /* end of the latest service that this person received; 0: none was */
   int64_t offered_ms; /* when the last offer was made; 0: none was */
   struct pd_id served; /* the resident who was served last */
   struct pd_square cell;
   uint32_t load;    /* offers up to that time, in STATE_LOAD_ONEs, halved every week */
   uint32_t offered; /* offers ever */
   uint32_t done_count;
+  uint32_t done_minutes;
   uint32_t skills; /* bit of each skill */
   uint32_t radius_m;
   uint32_t max_per_week;
   uint32_t offers;      /* chain of open ones */
   uint32_t open_offers; /* how many */
   uint32_t bookings;    /* chain */
+  uint32_t papers;      /* list */
+  uint32_t blocks;      /* list */
+  uint8_t branch;       /* 1 .. 10; 0: none */
+  uint8_t gender;       /* enum Gender */
+  uint8_t zero[2];
   uint8_t age;          /* enum AgeBand */
   uint8_t vetted;
   uint8_t emergency;
@@ -64,13 +93,18 @@ struct order {
   uint32_t open_offers; /* how many */
   uint32_t asked;       /* list */
   uint32_t bookings;    /* chain */
+  char category[MATCHING_CATEGORY]; /* ends with NUL if shorter */
+  uint16_t demands;     /* bit of each demand */
+  uint8_t gender;       /* enum Gender; UNSPECIFIED: of any */
+  uint8_t dangerous;    /* somebody said so */
+  uint8_t rural;        /* a town or village is in charge */
   uint8_t urgency;      /* enum Urgency */
   uint8_t kind;         /* enum OrderKind */
   uint8_t sensitive;
   uint8_t stopped; /* no more waves: cancelled, served, or too late to begin */
   uint8_t closed;  /* intake is done with it; the entry waits for its last offer to end */
   uint8_t called;  /* open offers that a coordinator asked for */
-  uint8_t zero[2];
+  uint8_t zero[5];
 };
 
 struct offer {
@@ -133,6 +167,9 @@ struct matching {
   struct offer *offers;
   struct asked *asked;
   struct booking *bookings;
+  struct paper *papers;
+  struct block *blocks;
+  uint8_t *rural; /* by site: a town or village by its code */
   struct chain_link *offer_of_order;
   struct chain_link *offer_of_volunteer;
   struct chain_link *booking_of_order;
@@ -144,6 +181,8 @@ struct matching {
   struct pd_pool free_offers;
   struct pd_pool free_asked;
   struct pd_pool free_bookings;
+  struct pd_pool free_papers;
+  struct pd_pool free_blocks;
 };
 
 /* The volunteer's number, PD_NONE if unknown; the entry of an order or an open offer, 0 if unknown.
@@ -158,7 +197,28 @@ uint32_t state_booking(const struct matching *self, const struct order *order, u
 /* The pair of an order and a volunteer who was invited to it, 0 if there is none. */
 uint32_t state_asked(const struct matching *self, const struct order *order, uint32_t volunteer);
 
-/* The rules in force for an order. */
+/* The volunteer's credential of this kind (and skill), NULL if none is on record. */
+const struct paper *state_paper(const struct matching *self, const struct volunteer *volunteer,
+                                enum pd_credential_kind kind, enum pd_skill skill);
+
+/* What this volunteer and this person have said of each other: BLOCK_s, 0 if nothing. */
+uint32_t state_blocked(const struct matching *self, const struct volunteer *volunteer,
+                       const struct pd_id *other);
+
+/* A mask with the bit of each demand that is known here. */
+uint16_t state_demands(const enum pd_demand *demands, size_t count);
+
+/* Not yet 18. */
+bool state_is_minor(const struct volunteer *volunteer);
+
+/* Do the rules in force, or who placed it, say that an order is dangerous? */
+bool state_is_dangerous(const struct matching *self, const struct order *order);
+
+/* Local days since some day long ago. */
+int64_t state_day(const struct matching *self, int64_t time_ms);
+
+/* The rules in force; those for an order. */
+const struct matching_rules *state_rules(const struct matching *self);
 const struct matching_policy *state_policy(const struct matching *self, const struct order *order);
 
 /* How many volunteers served this resident last: never fewer than do, rarely more. */
@@ -186,6 +246,10 @@ void state_volunteer_registered(struct matching *self, const struct pd_volunteer
 void state_volunteer_status(struct matching *self, struct pd_id person,
                             enum volunteer_status status);
 void state_volunteer_resumed(struct matching *self, struct pd_id person);
+void state_site_registered(struct matching *self, const struct pd_site_registered *said);
+void state_credential_recorded(struct matching *self, const struct pd_credential_recorded *said);
+void state_pair_blocked(struct matching *self, const struct pd_pair_blocked *said);
+void state_forget_papers(struct matching *self, struct pd_id person);
 void state_order_placed(struct matching *self, const struct pd_order_placed *said);
 void state_order_stopped(struct matching *self, uint64_t id);
 void state_order_closed(struct matching *self, uint64_t id);

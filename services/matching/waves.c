@@ -6,7 +6,7 @@
 #include "services/matching/emergency.h"
 #include "services/matching/nearby.h"
 
-#define REASONS (PD_REASON_FULL + 1)
+#define REASONS (PD_REASON_DAY_FULL + 1)
 
 /* Somebody to be invited. */
 struct invitation {
@@ -25,6 +25,7 @@ struct wave {
   uint32_t considered;
   uint32_t tally[REASONS]; /* people kept out, by reason */
   uint32_t ring_m;         /* of an emergency's phase: nobody farther away is looked at; else 0 */
+  uint32_t zero;
   struct invitation invited[MATCHING_WAVE_MAX];
 };
 
@@ -258,6 +259,9 @@ static void say_offers(const struct matching *self, struct pd_outbox *out,
     said.expires_at_ms = order->wave_expires_ms;
     said.fairness_m = (int32_t)invited->cost.fairness_m;
     said.continuity_m = (int32_t)invited->cost.continuity_m;
+    said.branch_m = (int32_t)invited->cost.branch_m;
+    said.rural_m = (int32_t)invited->cost.rural_m;
+    said.mutual_m = (int32_t)invited->cost.mutual_m;
     said.rare_m = (int32_t)invited->cost.rare_m;
     pd_emit_offer_made(out, &said);
   }
@@ -348,17 +352,13 @@ static enum pd_reason booking_time(const struct matching *self, const struct off
   const struct volunteer *volunteer = &self->volunteers[offer->volunteer];
   const struct order *order = &self->orders[offer->order];
   *time = (struct proposal){offer->start_ms, offer->end_ms};
-  uint64_t waived = offer->how == PD_OFFER_HOW_COMMANDED ? DIRECT_OVERRULES : 0;
-  if (offer->start_ms >= now_ms) {
-    enum pd_reason reason = rules_check_time(self, volunteer, *time);
-    return (waived & RULES_BIT(reason)) != 0 ? PD_REASON_UNSPECIFIED : reason;
-  }
   int64_t lead_ms = state_policy(self, order)->lead_min * PD_MINUTE_MS;
   int64_t latest_ms = state_latest_start(order);
   /* Whoever accepts in time may begin at the latest start, even if it is nearer than the lead. */
   bool near = now_ms <= latest_ms && now_ms + lead_ms > latest_ms;
   struct rules rules = rules_begin(self, order, near ? latest_ms - lead_ms : now_ms, false);
-  rules.waived = waived;
+  rules.waived = offer->how == PD_OFFER_HOW_COMMANDED ? DIRECT_OVERRULES : 0;
+  if (offer->start_ms >= now_ms) return rules_check_time(&rules, volunteer, *time);
   return rules_find_time(&rules, volunteer, time);
 }
 
@@ -544,4 +544,68 @@ void waves_stopped(struct matching *self, struct pd_outbox *out, uint64_t order)
   uint32_t entry = state_order(self, order);
   if (entry != 0 && self->orders[entry].stopped)
     close_offers(self, out, entry, PD_REASON_ORDER_ENDED);
+}
+
+/* The first booking of the volunteer that has not begun and lacks a paper now; 0 if there is none.
+ */
+static uint32_t first_unpapered(const struct matching *self, uint32_t number, int64_t now_ms,
+                                enum pd_reason *reason) {
+  const struct volunteer *volunteer = &self->volunteers[number];
+  uint32_t head = volunteer->bookings, at = head;
+  for (; at != 0; at = chain_next(head, self->booking_of_volunteer, at)) {
+    const struct booking *booking = &self->bookings[at];
+    if (booking->started) continue;
+    struct rules rules = rules_begin(self, &self->orders[booking->order], now_ms, false);
+    struct proposal time = {booking->start_ms, booking->end_ms};
+    *reason = rules_check_papers(&rules, volunteer, time);
+    if (*reason != PD_REASON_UNSPECIFIED) break;
+  }
+  pd_assert(at == 0 || self->bookings[at].volunteer == number);
+  return at;
+}
+
+void waves_papers(struct matching *self, struct pd_outbox *out, struct pd_id person) {
+  uint32_t number = state_volunteer(self, &person);
+  enum pd_reason reason = PD_REASON_UNSPECIFIED;
+  if (number == PD_NONE) return;
+  for (uint32_t at; (at = first_unpapered(self, number, out->input->now_ms, &reason)) != 0;)
+    reopen(self, out, at, reason);
+  pd_assert(number < self->facts->volunteers);
+}
+
+/* The volunteer's first open offer, or booking that has not begun, for this requester; 0 if there
+ * is none. */
+static uint32_t first_offer_from(const struct matching *self, uint32_t number,
+                                 const struct pd_id *requester) {
+  uint32_t head = self->volunteers[number].offers, at = head;
+  pd_assert(number < self->facts->volunteers);
+  while (at != 0 && !pd_id_equal(&self->orders[self->offers[at].order].requester, requester))
+    at = chain_next(head, self->offer_of_volunteer, at);
+  return at;
+}
+
+static uint32_t first_booking_from(const struct matching *self, uint32_t number,
+                                   const struct pd_id *requester) {
+  uint32_t head = self->volunteers[number].bookings, at = head;
+  for (; at != 0; at = chain_next(head, self->booking_of_volunteer, at)) {
+    const struct booking *booking = &self->bookings[at];
+    pd_assert(booking->volunteer == number);
+    if (!booking->started && pd_id_equal(&self->orders[booking->order].requester, requester)) break;
+  }
+  return at;
+}
+
+void waves_blocked(struct matching *self, struct pd_outbox *out, ProtobufCBinaryData volunteer,
+                   ProtobufCBinaryData of) {
+  struct pd_id person = PD_ID(volunteer), requester = PD_ID(of);
+  uint32_t number = state_volunteer(self, &person);
+  if (number == PD_NONE) return;
+  pd_assert(state_blocked(self, &self->volunteers[number], &requester) != 0);
+  for (uint32_t at; (at = first_offer_from(self, number, &requester)) != 0;) {
+    uint32_t entry = self->offers[at].order;
+    close_offer(self, out, at, PD_REASON_BLOCKED);
+    waves_open(self, out, entry);
+  }
+  for (uint32_t at; (at = first_booking_from(self, number, &requester)) != 0;)
+    reopen(self, out, at, PD_REASON_BLOCKED);
 }

@@ -35,6 +35,15 @@ void waves_reopen(struct matching *self, struct pd_outbox *out, uint64_t order, 
 void waves_started(struct matching *self, struct pd_outbox *out,
                    const struct pd_service_started *fact);
 
+/* A credential of a volunteer was recorded or withdrawn: services that have not begun and lack a
+ * paper now are looked for somebody else to do (HEALTH, GUARDIAN, QUALIFICATION, INSURANCE). */
+void waves_papers(struct matching *self, struct pd_outbox *out, struct pd_id person);
+
+/* A volunteer and a requester are not to meet: open offers and services that have not begun end
+ * (BLOCKED).  Nothing is said if the first is no volunteer. */
+void waves_blocked(struct matching *self, struct pd_outbox *out, ProtobufCBinaryData volunteer,
+                   ProtobufCBinaryData requester);
+
 /* A volunteer is not to be invited any more: open offers end INACTIVE; with `bookings` also the
  * services that have not begun. */
 void waves_inactive(struct matching *self, struct pd_outbox *out, struct pd_id person,

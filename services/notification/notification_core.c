@@ -356,12 +356,21 @@ static void tell_withdrawn(struct notification *self, const struct pd_event *eve
   say(self, &message, 0);
 }
 
+/* The rules stand against this pair now.  Why is not said: the words are those of any ended
+ * invitation, so that nobody reads out of them that somebody does not wish to meet them. */
+static bool is_unlawful(enum pd_reason reason) {
+  return reason == PD_REASON_BLOCKED || reason == PD_REASON_HEALTH ||
+         reason == PD_REASON_GUARDIAN || reason == PD_REASON_QUALIFICATION ||
+         reason == PD_REASON_INSURANCE;
+}
+
 /* Who declined, stayed silent or left knows it; the others may still be counting on the offer,
  * above all those who accepted it. */
 static bool is_told(enum pd_reason reason) {
   return reason == PD_REASON_FILLED || reason == PD_REASON_ORDER_ENDED ||
          reason == PD_REASON_OVERLAP || reason == PD_REASON_CAPACITY || reason == PD_REASON_HOURS ||
-         reason == PD_REASON_FULL;
+         reason == PD_REASON_REST || reason == PD_REASON_DAY_FULL || reason == PD_REASON_FULL ||
+         is_unlawful(reason);
 }
 
 static void on_offer_closed(struct notification *self, const struct pd_event *event) {
@@ -412,6 +421,15 @@ static void on_slot_filled(struct notification *self, const struct pd_event *eve
   say(self, &message, at);
 }
 
+/* Somebody who is booked and would come is not to. */
+static void tell_not_to_come(struct notification *self, const struct pd_event *event,
+                             uint32_t order) {
+  struct notification_message message = draft(self, event, 1, PD_TEMPLATE_OFFER_WITHDRAWN, order);
+  message.person = PD_ID(event->slot_reopened->volunteer);
+  message.slot = event->slot_reopened->slot;
+  say(self, &message, 0);
+}
+
 static void on_slot_reopened(struct notification *self, const struct pd_event *event) {
   pd_assert(event->body_case == PD_EVENT_SLOT_REOPENED);
   const struct pd_slot_reopened *reopened = event->slot_reopened;
@@ -419,9 +437,10 @@ static void on_slot_reopened(struct notification *self, const struct pd_event *e
   if (at == 0 || reopened->slot == 0) return;
   uint32_t *link = booking_link(self, &self->orders[at], reopened->slot);
   if (*link != 0) booking_free(self, link);
-  overtake(self, at, PD_TEMPLATE_BOOKED, reopened->slot);
+  bool unheard = overtake(self, at, PD_TEMPLATE_BOOKED, reopened->slot);
   overtake(self, at, PD_TEMPLATE_START_REMINDER, reopened->slot);
   overtake(self, at, PD_TEMPLATE_FINISH_REMINDER, reopened->slot);
+  if (!unheard && is_unlawful(reopened->reason)) tell_not_to_come(self, event, at);
   if (overtake(self, at, PD_TEMPLATE_HELP_FOUND, reopened->slot)) return;
   tell_requester(self, event, 0, PD_TEMPLATE_HELPER_LOST, at, reopened->slot);
 }
@@ -587,13 +606,9 @@ static void notification_apply(void *state, const struct pd_event *event) {
       break;
     case PD_EVENT_EPOCH_BEGAN:
     case PD_EVENT_INPUTS_NOTED:
-    case PD_EVENT_SITE_REGISTERED:
-    case PD_EVENT_TEAM_REGISTERED:
-    case PD_EVENT_TEAM_JOINED:
-    case PD_EVENT_VOLUNTEER_REGISTERED:
-    case PD_EVENT_VOLUNTEER_PAUSED:
-    case PD_EVENT_VOLUNTEER_RESUMED:
-    case PD_EVENT_VOLUNTEER_EXITED:
+    case PD_EVENT_SITE_REGISTERED: case PD_EVENT_TEAM_REGISTERED: case PD_EVENT_TEAM_JOINED:
+    case PD_EVENT_VOLUNTEER_REGISTERED: case PD_EVENT_VOLUNTEER_PAUSED:
+    case PD_EVENT_VOLUNTEER_RESUMED: case PD_EVENT_VOLUNTEER_EXITED:
     case PD_EVENT_RESIDENT_REGISTERED:
     case PD_EVENT_ORDER_CANCELLED:
     case PD_EVENT_OFFER_ANSWERED:
@@ -768,7 +783,8 @@ static const uint8_t passed_over[] = {
     PD_EVENT_OFFER_ANSWERED, PD_EVENT_VOLUNTEER_WITHDREW, PD_EVENT_ORDER_RATED,
     PD_EVENT_HOLD_DECIDED, PD_EVENT_EXTERNAL_NOTED, PD_EVENT_POLICY_ADOPTED, PD_EVENT_WAVE_OPENED,
     PD_EVENT_ORDER_UNMATCHED, PD_EVENT_WAVE_DUE, PD_EVENT_ORDER_EXPIRED, PD_EVENT_NO_SHOW_NOTED,
-    PD_EVENT_OFFER_COMMANDED, PD_EVENT_ORDER_ASKED, PD_EVENT_DAY_BEGAN, 0};
+    PD_EVENT_OFFER_COMMANDED, PD_EVENT_ORDER_ASKED, PD_EVENT_DAY_BEGAN,
+    PD_EVENT_CREDENTIAL_RECORDED, PD_EVENT_PAIR_BLOCKED, 0};
 
 const struct pd_core notification_core = {
     .name = "notification",

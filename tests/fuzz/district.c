@@ -30,6 +30,10 @@ const struct pd_limits fuzz_limits = {
     .bookings = 10,
     .keys = 32,
     .holds = 3,
+    .credentials = 8,
+    .credentials_each = 3,
+    .blocks = 6,
+    .blocks_each = 2,
     .messages = 64,
 };
 

@@ -285,6 +285,8 @@ extern const int64_t sim_star_minutes[5];
 
 /* And a hold waits two days only. */
 #define SIM_HOLD_MS (2 * PD_DAY_MS)
+#define SIM_REST_MIN 20
+#define SIM_DAY_MAX_MIN 300
 
 /* Memory for all daemons; none is up. */
 void sim_daemons_init(struct sim *sim);

@@ -28,6 +28,7 @@ struct gate {
   bool *open;            /* by offer */
   const struct pd_event **sites;
   size_t site_count;
+  const struct pd_event *child; /* was registered, and no consent was heard of yet */
 };
 
 #define EXPECT(gate, holds, event, ...)                                               \
@@ -264,10 +265,52 @@ static void on_volunteer(struct gate *gate, const struct pd_event *event) {
   const struct pd_volunteer_registered *body = event->volunteer_registered;
   check_person_new(gate, event, body->person);
   bool right = body->radius_m >= 1 && body->radius_m <= 50000 && body->max_per_week >= 1 &&
-               body->max_per_week <= 50 && body->age >= 1 && body->age <= 5 &&
+               body->max_per_week <= 50 && body->age >= 1 && body->age <= 6 && body->gender <= 2 &&
+               (by_site(event) || !body->vetted) &&
                body->n_available == 7 && body->site >= 1 && body->site <= gate->site_count;
   EXPECT(gate, right, event, "a volunteer that should have been refused");
   EXPECT(gate, by_site(event) || from_door(event, "volunteer"), event, "through the wrong door");
+  if (body->age == PD_AGE_BAND_UNDER_14) gate->child = event;
+}
+
+/* Papers are what a site has seen; the others are a person's own word, too. */
+static void on_credential(struct gate *gate, const struct pd_event *event) {
+  const struct pd_credential_recorded *body = event->credential_recorded;
+  bool word = body->kind == PD_CREDENTIAL_KIND_AUTOMATED_MATCHING ||
+              body->kind == PD_CREDENTIAL_KIND_HEALTH;
+  bool newcomer = event->origin == NULL; /* as stated at the registration just before */
+  if (!newcomer) check_self(gate, event, "volunteer", body->person);
+  bool right = body->kind >= 1 && body->kind <= 5 && (word || newcomer || by_site(event)) &&
+               (body->kind == PD_CREDENTIAL_KIND_QUALIFICATION) == (body->skill != 0) &&
+               (word || body->n_limits == 0) && body->from_ms >= 0 &&
+               (body->until_ms == 0 || body->from_ms < body->until_ms);
+  EXPECT(gate, right, event, "a credential that should have been refused");
+  uint64_t papers = 0;
+  for (uint32_t i = 0; i < gate->view.person_count; i++) papers += gate->view.persons[i].doc_count;
+  EXPECT(gate, papers <= gate->view.sim->limits.credentials, event, "limits: too many papers");
+}
+
+/* A child's guardian consents in the same breath. */
+static void check_child(struct gate *gate, const struct pd_event *event) {
+  if (gate->child == NULL || event->body_case == PD_EVENT_VOLUNTEER_REGISTERED) return;
+  bool consent = event->body_case == PD_EVENT_CREDENTIAL_RECORDED &&
+                 event->credential_recorded->kind == PD_CREDENTIAL_KIND_GUARDIAN_CONSENT &&
+                 event->credential_recorded->until_ms > event->time_ms &&
+                 event->seq == gate->child->seq + 1;
+  EXPECT(gate, consent, event, "a child without a guardian's consent before it");
+  gate->child = NULL;
+}
+
+static void on_block(struct gate *gate, const struct pd_event *event) {
+  const struct pd_pair_blocked *body = event->pair_blocked;
+  bool erased = event->origin == NULL; /* lifted with the person's erasure */
+  const char *door = !erased && from_door(event, "resident") ? "resident" : "volunteer";
+  if (!erased) check_self(gate, event, door, body->person);
+  EXPECT(gate, !erased || body->lifted, event, "nobody said this");
+  uint32_t said = 0, person = view_person(&gate->view, body->person);
+  for (uint32_t i = 0; i < gate->view.block_count; i++)
+    said += gate->view.blocks[i][0] == person;
+  EXPECT(gate, said <= gate->view.sim->limits.blocks_each, event, "limits: blocks of one person");
 }
 
 static void on_placed(struct gate *gate, const struct pd_event *event) {
@@ -276,6 +319,7 @@ static void on_placed(struct gate *gate, const struct pd_event *event) {
   bool right = body->kind >= 1 && body->kind <= 7 && body->urgency >= 1 && body->urgency <= 4 &&
                body->channel >= 1 && body->channel <= 5 && body->minutes >= 5 &&
                body->minutes <= 1440 && strcmp(body->category, "cleaning_1") == 0 &&
+               body->gender == 0 && /* no rules list a category here */
                body->window_end_ms - event->time_ms <= 400 * INT64_C(86400000);
   EXPECT(gate, right, event, "an order that should have been refused");
   EXPECT(gate, !gate->view.persons[view_person(&gate->view, body->requester)].erased, event,
@@ -302,6 +346,9 @@ static void on_direct(struct gate *gate, const struct pd_event *event, uint64_t 
 }
 
 static void on_registry(struct gate *gate, const struct pd_event *event) {
+  check_child(gate, event);
+  if (event->body_case == PD_EVENT_CREDENTIAL_RECORDED) on_credential(gate, event);
+  if (event->body_case == PD_EVENT_PAIR_BLOCKED) on_block(gate, event);
   if (event->body_case == PD_EVENT_SITE_REGISTERED) on_site(gate, event);
   if (event->body_case == PD_EVENT_VOLUNTEER_REGISTERED) on_volunteer(gate, event);
   if (event->body_case == PD_EVENT_RESIDENT_REGISTERED)

@@ -36,7 +36,8 @@ struct judge {
 #define BIT(reason) (UINT64_C(1) << PD_REASON_##reason)
 #define WAIVES(waived, reason) (((waived)&BIT(reason)) != 0)
 #define MAY_OVERRULE \
-  (BIT(ALREADY_ASKED) | BIT(RADIUS) | BIT(HOURS) | BIT(CAPACITY) | BIT(TOO_MANY_OFFERS))
+  (BIT(ALREADY_ASKED) | BIT(RADIUS) | BIT(HOURS) | BIT(CAPACITY) | BIT(TOO_MANY_OFFERS) | \
+   BIT(NOT_AUTOMATED))
 
 #define FAIL_UNLESS(judge, holds, event, ...)                                      \
   do {                                                                             \
@@ -91,6 +92,27 @@ static uint32_t booked_in_week(const struct view *view, uint32_t person, int64_t
   return count;
 }
 
+/* Every other service of this person, far enough away from that time? */
+static bool has_rested(const struct view *view, uint32_t person, int64_t start_ms,
+                       int64_t end_ms) {
+  int64_t rest_ms = SIM_REST_MIN * MINUTE;
+  return busy(view, person, start_ms - rest_ms, end_ms + rest_ms) == NULL;
+}
+
+static int64_t minutes_on_day(const struct view *view, uint32_t person, int64_t start_ms) {
+  int64_t sum_ms = 0;
+  for (uint64_t i = 1; i <= view->order_count; i++) {
+    const struct view_order *order = &view->orders[i];
+    if (order->number == 0 || order->closed) continue;
+    for (uint32_t s = 1; s <= order->need; s++) {
+      const struct view_slot *slot = &order->slots[s];
+      if (slot->holder == person + 1 && view_hour(slot->start_ms) / 24 == view_hour(start_ms) / 24)
+        sum_ms += slot->end_ms - slot->start_ms;
+    }
+  }
+  return sum_ms / MINUTE;
+}
+
 static bool was_asked(const struct judge *judge, uint64_t order, uint32_t person) {
   for (uint64_t i = 1; i <= judge->view.offer_count; i++)
     if (judge->view.offers[i].order == order && judge->view.offers[i].person == person) return true;
@@ -125,7 +147,7 @@ static bool invited_now(const struct judge *judge, uint64_t order, uint32_t pers
 /* Why this person may not be invited to this order, apart from time and from what was set aside;
  * NULL: no reason. */
 static const char *objection(const struct judge *judge, const struct view_order *order,
-                             uint32_t index, uint64_t waived) {
+                             uint32_t index, uint64_t waived, int64_t now_ms) {
   const struct view_person *person = &judge->view.persons[index];
   if (!person->volunteer || person->paused || person->exited) return "not active";
   if (order->requester == index) return "own order";
@@ -135,8 +157,11 @@ static const char *objection(const struct judge *judge, const struct view_order 
   if (!WAIVES(waived, RADIUS) && is_far(order, person)) return "too far";
   bool adults = order->urgency == PD_URGENCY_EMERGENCY || order->kind == PD_ORDER_KIND_EMERGENCY ||
                 (order->skills >> PD_SKILL_RESCUE & 1) != 0;
-  if (adults && person->age == PD_AGE_BAND_14_17) return "a minor";
+  if (adults && view_is_minor(person)) return "a minor";
   if (order->sensitive && !person->vetted) return "not vetted";
+  if (!WAIVES(waived, NOT_AUTOMATED) && !view_consents(person, now_ms)) return "no consent";
+  if (view_blocked(&judge->view, index, order->requester)) return "blocked";
+  if (order->gender != 0 && order->gender != person->gender) return "another gender";
   if (!WAIVES(waived, TOO_MANY_OFFERS) && has_many_offers(judge, person)) return "too many offers";
   return NULL;
 }
@@ -148,6 +173,10 @@ static const char *objection_to_time(const struct judge *judge, const struct vie
   bool always = is_always(order, person) || WAIVES(waived, HOURS);
   if (!always && !has_hours(person, start_ms, end_ms)) return "not in these hours";
   if (busy(&judge->view, index, start_ms, end_ms) != NULL) return "booked elsewhere";
+  if (!has_rested(&judge->view, index, start_ms, end_ms)) return "too little rest";
+  int64_t minutes = minutes_on_day(&judge->view, index, start_ms) + (end_ms - start_ms) / MINUTE;
+  if (minutes > SIM_DAY_MAX_MIN) return "the day is full";
+  if (view_paper_lacks(order, person, start_ms, end_ms) != 0) return "a paper lacks";
   bool full = booked_in_week(&judge->view, index, start_ms) >= person->per_week;
   return full && !WAIVES(waived, CAPACITY) ? "week is full" : NULL;
 }
@@ -199,7 +228,7 @@ static void check_nearest(const struct judge *judge, const struct pd_event *even
   for (uint32_t i = 0; i < judge->view.person_count; i++) {
     const struct view_person *person = &judge->view.persons[i];
     if (!person->volunteer || metres(order, person) > order->last_distance - 1.01) continue;
-    if (person->ever_booked || objection(judge, order, i, 0) != NULL) continue;
+    if (person->ever_booked || objection(judge, order, i, 0, order->phase_ms) != NULL) continue;
     int64_t end = start + order->minutes * MINUTE;
     FAIL_UNLESS(judge, objection_to_time(judge, order, i, start, end, 0) != NULL, event,
                 "phases: person %u is nearer and was not asked", i);
@@ -270,12 +299,13 @@ static uint64_t waived_by(const struct judge *judge, const struct pd_event *even
   if (body->how == 0) return 0;
   FAIL_UNLESS(judge, !invited_now(judge, order->number, index), event,
               "direct: has an open offer of this order");
-  if (body->how == PD_OFFER_HOW_ASKED) return BIT(ALREADY_ASKED);
+  if (body->how == PD_OFFER_HOW_ASKED) return BIT(ALREADY_ASKED) | BIT(NOT_AUTOMATED);
   FAIL_UNLESS(judge, (told & ~MAY_OVERRULE) == 0, event,
               "direct: overruled what nobody may overrule");
   bool right = WAIVES(told, ALREADY_ASKED) == was_asked(judge, order->number, index) &&
                WAIVES(told, RADIUS) == is_far(order, person) &&
-               WAIVES(told, TOO_MANY_OFFERS) == has_many_offers(judge, person);
+               WAIVES(told, TOO_MANY_OFFERS) == has_many_offers(judge, person) &&
+               WAIVES(told, NOT_AUTOMATED) == !view_consents(person, event->time_ms);
   FAIL_UNLESS(judge, right, event, "direct: what was overruled is not told as it is");
   return told;
 }
@@ -284,7 +314,7 @@ static void check_offer(struct judge *judge, const struct pd_event *event,
                         const struct view_order *order, uint32_t person) {
   const struct pd_offer_made *body = event->offer_made;
   uint64_t waived = waived_by(judge, event, order, person);
-  const char *why = objection(judge, order, person, waived);
+  const char *why = objection(judge, order, person, waived, event->time_ms);
   FAIL_UNLESS(judge, why == NULL, event, "rules: invited, but %s", why);
   why = objection_to_time(judge, order, person, body->start_ms, body->end_ms, waived);
   FAIL_UNLESS(judge, why == NULL, event, "rules: invited, but %s", why);
@@ -372,6 +402,12 @@ static bool is_reason(const struct judge *judge, const struct view_offer *offer,
   if (reason == PD_REASON_OVERLAP) return yes && (taken || person->ever_booked);
   if (reason == PD_REASON_CAPACITY) return yes && (full || begun || person->ever_booked);
   if (reason == PD_REASON_HOURS) return yes && begun;
+  if (reason == PD_REASON_BLOCKED)
+    return view_blocked(&judge->view, offer->person, order->requester);
+  if (reason == PD_REASON_REST || reason == PD_REASON_DAY_FULL) return yes;
+  if (reason >= PD_REASON_HEALTH && reason <= PD_REASON_INSURANCE)
+    return yes &&
+           (begun || view_paper_lacks(order, person, offer->start_ms, offer->end_ms) == reason);
   return reason == PD_REASON_FULL && yes;
 }
 
@@ -392,7 +428,8 @@ static void check_unmatched(struct judge *judge, const struct pd_event *event,
   int64_t start = event->time_ms + LEAD > order->from_ms ? event->time_ms + LEAD : order->from_ms;
   if (start > view_latest(order)) return;
   for (uint32_t i = 0; i < judge->view.person_count; i++) {
-    if (judge->view.persons[i].ever_booked || objection(judge, order, i, 0) != NULL) continue;
+    if (judge->view.persons[i].ever_booked || objection(judge, order, i, 0, event->time_ms) != NULL)
+      continue;
     const char *why =
         objection_to_time(judge, order, i, start, start + order->minutes * MINUTE, 0);
     FAIL_UNLESS(judge, why != NULL, event, "rules: unmatched, but person %u could be invited", i);
@@ -416,6 +453,12 @@ static void on_unmatched(struct judge *judge, const struct pd_event *event) {
   if (!full) check_unmatched(judge, event, order);
 }
 
+/* One of the hard rules. */
+static bool is_rule(enum pd_reason reason) {
+  return reason < PD_REASON_RANKED_LOWER ||
+         (reason >= PD_REASON_NOT_AUTOMATED && reason <= PD_REASON_DAY_FULL);
+}
+
 static bool denied_rightly(const struct judge *judge, const struct pd_event *event,
                            const struct view_order *order, uint32_t person) {
   const struct pd_offer_denied *body = event->offer_denied;
@@ -428,9 +471,9 @@ static bool denied_rightly(const struct judge *judge, const struct pd_event *eve
   if (body->reason == PD_REASON_FULL) return true;
   int64_t start = event->time_ms + LEAD > order->from_ms ? event->time_ms + LEAD : order->from_ms;
   if (start > view_latest(order)) return body->reason == PD_REASON_TOO_LATE;
-  uint64_t waived = asked ? BIT(ALREADY_ASKED) : MAY_OVERRULE;
-  if (objection(judge, order, person, waived) != NULL) return body->reason < PD_REASON_RANKED_LOWER;
-  if (judge->view.persons[person].ever_booked) return body->reason < PD_REASON_RANKED_LOWER;
+  uint64_t waived = asked ? BIT(ALREADY_ASKED) | BIT(NOT_AUTOMATED) : MAY_OVERRULE;
+  if (objection(judge, order, person, waived, event->time_ms) != NULL) return is_rule(body->reason);
+  if (judge->view.persons[person].ever_booked) return is_rule(body->reason);
   int64_t end = start + order->minutes * MINUTE;
   return objection_to_time(judge, order, person, start, end, waived) != NULL;
 }
@@ -480,6 +523,10 @@ static void check_won(struct judge *judge, const struct pd_event *event,
               "P4 booked in a week that is full");
   for (uint32_t slot = 1; slot < body->slot; slot++)
     FAIL_UNLESS(judge, order->slots[slot].holder != 0, event, "P4 slot %u was free", slot);
+  FAIL_UNLESS(judge, has_rested(&judge->view, person, body->start_ms, body->end_ms), event,
+              "P4 booked without rest");
+  int64_t minutes = minutes_on_day(&judge->view, person, body->start_ms) + order->minutes;
+  FAIL_UNLESS(judge, minutes <= SIM_DAY_MAX_MIN, event, "P4 booked for a day that is full");
 }
 
 /* Without an offer: who has started keeps the slot, who made room for that moves. */
@@ -535,8 +582,14 @@ static void on_reopened(struct judge *judge, const struct pd_event *event) {
   bool inactive = body->reason == PD_REASON_INACTIVE && judge->view.persons[person].exited;
   bool replaced = body->reason == PD_REASON_FILLED && slot->claimed != 0;
   bool elsewhere = body->reason == PD_REASON_OVERLAP && has_claim(&judge->view, person);
-  FAIL_UNLESS(judge, slot->must_reopen || inactive || replaced || elsewhere, event,
-              "P4 reopened without a reason");
+  const struct view_order *of = view_order(&judge->view, body->order);
+  const struct view_person *who = &judge->view.persons[person];
+  bool paper = body->reason >= PD_REASON_HEALTH &&
+               body->reason == view_paper_lacks(of, who, slot->start_ms, slot->end_ms);
+  bool blocked =
+      body->reason == PD_REASON_BLOCKED && view_blocked(&judge->view, person, of->requester);
+  FAIL_UNLESS(judge, slot->must_reopen || inactive || replaced || elsewhere || paper || blocked,
+              event, "P4 reopened without a reason");
   if (replaced) judge->moved = person + 1;
   *slot = (struct view_slot){.claimed = slot->claimed};
   struct view_order *order = view_order(&judge->view, body->order);
@@ -651,6 +704,15 @@ static void on_input(struct judge *judge, const struct pd_event *event) {
 
 /* ---- what must be so after each input was answered ---- */
 
+/* Who is booked and has not begun still may. */
+static bool is_lawful(const struct judge *judge, const struct view_order *order,
+                      const struct view_slot *slot) {
+  if (slot->holder == 0 || slot->started) return true;
+  const struct view_person *person = &judge->view.persons[slot->holder - 1];
+  return !view_blocked(&judge->view, slot->holder - 1, order->requester) &&
+         view_paper_lacks(order, person, slot->start_ms, slot->end_ms) == 0;
+}
+
 static void settle_order(const struct judge *judge, const struct pd_event *event,
                          const struct view_order *order) {
   FAIL_UNLESS(judge, !order->stopped || order->open_offers == 0, event,
@@ -661,6 +723,9 @@ static void settle_order(const struct judge *judge, const struct pd_event *event
     const struct view_slot *slot = &order->slots[s];
     FAIL_UNLESS(judge, !slot->must_reopen || slot->started, event,
                 "slot %u of order %llu was not reopened", s, (unsigned long long)order->number);
+    FAIL_UNLESS(judge, is_lawful(judge, order, slot), event,
+                "rules: slot %u of order %llu is booked against them", s,
+                (unsigned long long)order->number);
     FAIL_UNLESS(judge, slot->claimed == 0 || slot->holder == slot->claimed, event,
                 "P4 slot %u of order %llu is served by another than it is booked for", s,
                 (unsigned long long)order->number);

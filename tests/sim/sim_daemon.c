@@ -102,9 +102,13 @@ static void build(struct sim *sim, struct sim_daemon *daemon, struct pd_turn *tu
   memcpy(policy.star_minutes, sim_star_minutes, sizeof policy.star_minutes);
   static const struct notification_policy nights = {
       .quiet = 1, .quiet_from_min = 22 * 60, .quiet_to_min = 7 * 60};
+  struct matching_policy rules = matching_policy_default;
+  rules.rest_min = SIM_REST_MIN;
+  rules.day_max_min = SIM_DAY_MAX_MIN;
   bool own = !sim->options.story; /* stories are told under a district's defaults */
   if (own && daemon->core == &points_core) config.policy = &policy;
   if (own && daemon->core == &notification_core) config.policy = &nights;
+  if (own && daemon->core == &matching_core) config.policy = &rules;
   pd_arena_init(&config.state, memory, STATE_SIZE);
   memset(daemon->batch, 0, BATCH_SIZE);
   pd_arena_init(&config.batch, daemon->batch, BATCH_SIZE);

@@ -106,9 +106,17 @@ static size_t some_skills(struct sim *sim, enum pd_skill *skills, size_t most) {
   for (size_t i = 0; i < count; i++) {
     skills[i] = (enum pd_skill)sim_between(&sim->wish, PD_SKILL_CLEAN, PD_SKILL_TUTORING);
     if (sim_odds(&sim->wish, 12)) skills[i] = PD_SKILL_RESCUE;
+    if (sim_odds(&sim->wish, 6)) skills[i] = PD_SKILL_NURSING;
     for (size_t j = 0; j < i; j++)
       if (skills[j] == skills[i] && !sim_odds(&sim->wish, 8)) return i;
   }
+  return count;
+}
+
+static size_t some_demands(struct sim *sim, enum pd_demand *demands) {
+  size_t count = sim_odds(&sim->wish, 4) ? (size_t)sim_between(&sim->wish, 1, 2) : 0;
+  for (size_t i = 0; i < count; i++)
+    demands[i] = (enum pd_demand)sim_between(&sim->wish, sim_odds(&sim->wish, 40) ? 0 : 1, 4);
   return count;
 }
 
@@ -119,6 +127,15 @@ static void some_hours(struct sim *sim, uint32_t *days) {
     days[day] = always ? 0xffffff : (0xfffu << from & 0xffffff);
     if (!always && sim_odds(&sim->wish, 5)) days[day] = 0;
   }
+}
+
+/* Of a minor mostly the guardian's consent. */
+static void some_papers(struct sim *sim, struct pd_register_volunteer *body) {
+  if (sim_odds(&sim->wish, 20)) body->age = PD_AGE_BAND_UNDER_14;
+  bool minor = body->age == PD_AGE_BAND_14_17 || body->age == PD_AGE_BAND_UNDER_14;
+  if (minor ? !sim_odds(&sim->wish, 3) : sim_odds(&sim->wish, 60))
+    body->guardian_until_ms = sim_wall(sim) + sim_between(&sim->wish, 0, 10) * PD_DAY_MS;
+  body->gender = (enum pd_gender)sim_between(&sim->wish, 0, sim_odds(&sim->wish, 60) ? 3 : 2);
 }
 
 static void say_volunteer(struct sim *sim) {
@@ -140,6 +157,10 @@ static void say_volunteer(struct sim *sim) {
   body.max_per_week = (uint32_t)sim_between(&sim->wish, 1, 6);
   body.age = (enum pd_age_band)sim_between(&sim->wish, sim_odds(&sim->wish, 60) ? 0 : 1, 5);
   body.vetted = sim_odds(&sim->wish, 3);
+  enum pd_demand limits[2];
+  some_papers(sim, &body);
+  body.n_limits = some_demands(sim, limits);
+  body.limits = limits;
   body.emergency = sim_odds(&sim->wish, 3);
   struct sim_said said = sim_by_site(sim);
   if (sim_odds(&sim->wish, 5)) said.role = PD_ROLE_VOLUNTEER;
@@ -157,6 +178,41 @@ static void say_resident(struct sim *sim) {
   struct sim_said said = sim_by_site(sim);
   if (sim_odds(&sim->wish, 3)) said.role = PD_ROLE_RESIDENT;
   sim_act(sim, &said, PD_COMMAND_REGISTER_RESIDENT, &body);
+}
+
+void sim_say_credential(struct sim *sim, const struct sim_person *person) {
+  enum pd_demand limits[2];
+  struct pd_id id = person->id;
+  struct pd_record_credential body = PD_RECORD_CREDENTIAL_INIT;
+  body.person = pd_bytes(&id);
+  body.kind =
+      (enum pd_credential_kind)sim_between(&sim->wish, sim_odds(&sim->wish, 40) ? 0 : 1, 5);
+  bool of_skill = body.kind == PD_CREDENTIAL_KIND_QUALIFICATION;
+  if (of_skill != sim_odds(&sim->wish, 40)) body.skill = PD_SKILL_NURSING;
+  body.from_ms = sim_wall(sim) + sim_between(&sim->wish, -3000, 1500) * PD_MINUTE_MS;
+  body.until_ms = body.from_ms + sim_between(&sim->wish, 0, 6000) * PD_MINUTE_MS;
+  if (sim_odds(&sim->wish, 5)) body.until_ms = 0;
+  if (body.kind == PD_CREDENTIAL_KIND_HEALTH) body.n_limits = some_demands(sim, limits);
+  body.limits = limits;
+  struct sim_said said = sim_by_site(sim);
+  if (sim_odds(&sim->wish, 5))
+    said = (struct sim_said){.role = PD_ROLE_VOLUNTEER, .uid = person->uid, .actor = id};
+  sim_act(sim, &said, PD_COMMAND_RECORD_CREDENTIAL, &body);
+}
+
+void sim_say_block(struct sim *sim, const struct sim_person *person,
+                   const struct sim_person *other) {
+  struct pd_id id = person->id, of = other->id;
+  struct pd_block_pair body = PD_BLOCK_PAIR_INIT;
+  body.person = pd_bytes(&id);
+  body.other = pd_bytes(&of);
+  body.lift = sim_odds(&sim->wish, 3);
+  struct sim_said said = sim_by_site(sim);
+  if (sim_odds(&sim->wish, 2)) {
+    enum pd_role role = person->volunteer ? PD_ROLE_VOLUNTEER : PD_ROLE_RESIDENT;
+    said = (struct sim_said){.role = role, .uid = person->uid, .actor = id};
+  }
+  sim_act(sim, &said, PD_COMMAND_BLOCK_PAIR, &body);
 }
 
 static void say_joined(struct sim *sim) {
@@ -201,6 +257,8 @@ static void some_wish(struct sim *sim, struct pd_place_order *body) {
   body->urgency = (enum pd_urgency)sim_between(&sim->wish, sim_odds(&sim->wish, 60) ? 0 : 1, 4);
   body->channel = (enum pd_channel)sim_between(&sim->wish, sim_odds(&sim->wish, 60) ? 0 : 1, 5);
   body->sensitive = sim_odds(&sim->wish, 12);
+  body->dangerous = sim_odds(&sim->wish, 8);
+  if (sim_odds(&sim->wish, 60)) body->gender = (enum pd_gender)sim_between(&sim->wish, 1, 3);
 }
 
 void sim_place(struct sim *sim) {
@@ -215,6 +273,9 @@ void sim_place(struct sim *sim) {
   if (sim_odds(&sim->wish, 3)) body.n_skills = some_skills(sim, skills, 3);
   body.skills = skills;
   some_wish(sim, &body);
+  enum pd_demand demands[2];
+  body.n_demands = some_demands(sim, demands);
+  body.demands = demands;
   struct sim_said said = sim_by_site(sim);
   if (sim_odds(&sim->wish, 2)) {
     said = (struct sim_said){.role = PD_ROLE_RESIDENT, .uid = requester->uid, .actor = id};
@@ -238,6 +299,15 @@ static void registry(struct sim *sim, const struct sim_occurrence *now) {
     say_joined(sim);
 }
 
+static void on_record(struct sim *sim, const struct sim_occurrence *now) {
+  const struct sim_person *person = sim_anybody(sim), *other = sim_anybody(sim);
+  if (sim->healing || person == NULL) return;
+  if (now->b == 5)
+    sim_say_credential(sim, person);
+  else
+    sim_say_block(sim, person, other);
+}
+
 static void an_order(struct sim *sim, const struct sim_occurrence *now) {
   (void)now;
   if (sim->healing) return;
@@ -248,7 +318,8 @@ static void an_order(struct sim *sim, const struct sim_occurrence *now) {
 
 static void many(struct sim *sim, uint64_t kind, uint32_t count, int64_t from_us, int64_t to_us) {
   for (uint32_t i = 0; i < count; i++) {
-    struct sim_occurrence *next = sim_later(sim, from_us + (to_us - from_us) * i / count, registry);
+    struct sim_occurrence *next = sim_later(sim, from_us + (to_us - from_us) * i / count,
+                                            kind < 5 ? registry : on_record);
     next->a = i;
     next->b = kind;
   }
@@ -265,6 +336,8 @@ void sim_people_init(struct sim *sim) {
   many(sim, 4, 12, 8 * SIM_MINUTE, 10 * SIM_MINUTE);
   many(sim, 2, 5, 10 * SIM_MINUTE, 24 * 60 * SIM_MINUTE);
   int64_t days = sim_between(&sim->wish, 4 * 60, 36 * 60) * SIM_MINUTE;
+  many(sim, 5, (uint32_t)sim_between(&sim->wish, 20, 120), 8 * SIM_MINUTE, days);
+  many(sim, 6, (uint32_t)sim_between(&sim->wish, 0, 30), 8 * SIM_MINUTE, days);
   for (uint32_t i = 0; i < sim->options.orders; i++)
     sim_later(sim, 10 * SIM_MINUTE + sim_between(&sim->wish, 0, days), an_order);
 }

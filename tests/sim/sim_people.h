@@ -59,6 +59,12 @@ void sim_nonsense(struct sim *sim);
 /* Say it; now and then use the key again for something else. */
 void sim_act(struct sim *sim, const struct sim_said *said, pd_command_kind kind, const void *body);
 
+/* A paper of this person is recorded, renewed or withdrawn; a person blocks the other, or does not
+ * mind any more. */
+void sim_say_credential(struct sim *sim, const struct sim_person *person);
+void sim_say_block(struct sim *sim, const struct sim_person *person,
+                   const struct sim_person *other);
+
 /* One order is placed by somebody. */
 void sim_place(struct sim *sim);
 

@@ -22,12 +22,18 @@ static void set_limits(struct sim *sim) {
                                          .bookings = 160,
                                          .keys = 2048,
                                          .holds = 16,
+                                         .credentials = 120,
+                                         .credentials_each = 5,
+                                         .blocks = 40,
+                                         .blocks_each = 3,
                                          .messages = 512};
   sim->limits = loose;
   if (sim->options.story || sim->options.seed % 3 == 0) return;
   sim->limits.offers = 48;
   sim->limits.asked = 120;
   sim->limits.holds = 3;
+  sim->limits.credentials = 8;
+  sim->limits.blocks = 3;
   sim->limits.keys = 128;
   sim->limits.messages = 40;
   sim->limits.offers_each = 3;

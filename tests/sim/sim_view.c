@@ -72,6 +72,7 @@ static void add_volunteer(struct view *view, const struct pd_volunteer_registere
   person->per_week = body->max_per_week;
   person->age = body->age;
   person->vetted = body->vetted;
+  person->gender = body->gender;
   person->on_call = body->emergency;
 }
 
@@ -98,6 +99,9 @@ static void add_order(struct view *view, const struct pd_order_placed *body, int
   order->urgency = body->urgency;
   order->kind = body->kind;
   order->sensitive = body->sensitive;
+  order->dangerous = body->dangerous;
+  order->gender = body->gender;
+  order->demands = view_demands(body->demands, body->n_demands);
 }
 
 void view_registry(struct view *view, const struct pd_event *event) {
@@ -116,7 +120,11 @@ void view_registry(struct view *view, const struct pd_event *event) {
   if (event->body_case == PD_EVENT_PERSON_ERASED) {
     struct view_person *person = &persons[view_person(view, event->person_erased->person)];
     person->erased = person->exited = true;
+    person->doc_count = 0;
   }
+  if (event->body_case == PD_EVENT_CREDENTIAL_RECORDED)
+    view_add_doc(view, event->credential_recorded);
+  if (event->body_case == PD_EVENT_PAIR_BLOCKED) view_add_block(view, event->pair_blocked);
   if (event->body_case == PD_EVENT_ORDER_PLACED)
     add_order(view, event->order_placed, event->time_ms);
 }

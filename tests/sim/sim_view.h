@@ -8,6 +8,15 @@
 
 #define VIEW_PERSONS 1024
 #define VIEW_SLOTS 65
+#define VIEW_DOCS 32   /* credentials of one person */
+#define VIEW_BLOCKS 64 /* in all */
+
+struct view_doc {
+  enum pd_credential_kind kind;
+  enum pd_skill skill;
+  int64_t from_ms, until_ms;
+  uint32_t limits;
+};
 
 struct view_person {
   struct pd_id id;
@@ -19,6 +28,9 @@ struct view_person {
   enum pd_age_band age;
   bool vetted, on_call;
   uint32_t open_offers;
+  enum pd_gender gender;
+  struct view_doc docs[VIEW_DOCS];
+  uint32_t doc_count;
 };
 
 struct view_slot {
@@ -38,7 +50,9 @@ struct view_order {
   int64_t from_ms, to_ms;
   enum pd_urgency urgency;
   enum pd_order_kind kind;
-  bool sensitive;
+  bool sensitive, dangerous;
+  enum pd_gender gender;
+  uint32_t demands;
   bool stopped, closed, tried;
   uint32_t wave, wave_left, open_offers, called, last_distance;
   int64_t wave_ends_ms, wave_next_ms, due_ms;
@@ -63,6 +77,8 @@ struct view {
   uint32_t person_count;
   struct view_order *orders; /* by number */
   uint64_t order_count;
+  uint32_t blocks[VIEW_BLOCKS][2]; /* who does not wish to meet whom: indices */
+  uint32_t block_count;
   struct view_offer *offers; /* by number */
   uint64_t offer_count;
   int64_t now_ms;
@@ -79,6 +95,23 @@ void view_registry(struct view *view, const struct pd_event *event);
  * goes). */
 uint32_t view_person(const struct view *view, ProtobufCBinaryData id);
 struct view_order *view_order(const struct view *view, uint64_t number);
+
+/* The credential that stands, NULL if none does; has one of the two blocked the other? */
+const struct view_doc *view_doc(const struct view_person *person, enum pd_credential_kind kind,
+                                enum pd_skill skill);
+bool view_blocked(const struct view *view, uint32_t one, uint32_t other);
+
+/* Fold a credential and a blocked pair; a mask of demands. */
+void view_add_doc(struct view *view, const struct pd_credential_recorded *body);
+void view_add_block(struct view *view, const struct pd_pair_blocked *body);
+uint32_t view_demands(const enum pd_demand *demands, size_t count);
+
+/* What rests on papers: why a service at this time may not be; 0: it may.  Not yet 18?  Does this
+ * person consent to automated matching now? */
+enum pd_reason view_paper_lacks(const struct view_order *order, const struct view_person *person,
+                                int64_t start_ms, int64_t end_ms);
+bool view_is_minor(const struct view_person *person);
+bool view_consents(const struct view_person *person, int64_t now_ms);
 
 /* Slots that nobody holds; the latest start. */
 uint32_t view_free_slots(const struct view_order *order);

@@ -153,6 +153,23 @@ static void exit_person(struct sim *sim, const struct sim_plan *plan) {
   sim_act(sim, &said, PD_COMMAND_EXIT_VOLUNTEER, &body);
 }
 
+/* Somebody who is invited or booked, and who asked for help: one of them would rather not. */
+static void block(struct sim *sim, const struct sim_plan *plan) {
+  const struct sim_order *order = sim_order_of(sim, plan->number);
+  if (order == NULL) return;
+  const struct sim_person *helper = &sim->people->persons[plan->person];
+  const struct sim_person *requester = &sim->people->persons[order->requester];
+  if (sim_odds(&sim->wish, 2))
+    sim_say_block(sim, helper, requester);
+  else
+    sim_say_block(sim, requester, helper);
+}
+
+/* A paper of somebody who is booked. */
+static void paper(struct sim *sim, const struct sim_plan *plan) {
+  sim_say_credential(sim, &sim->people->persons[plan->person]);
+}
+
 static void erase_person(struct sim *sim, const struct sim_plan *plan) {
   struct pd_id id = sim->people->persons[plan->person].id;
   struct pd_erase_person body = PD_ERASE_PERSON_INIT;
@@ -226,7 +243,10 @@ static struct sim_plan plan_for(struct sim *sim, const struct pd_event *event, u
 
 static void on_offer(struct sim *sim, const struct pd_event *event) {
   const struct pd_offer_made *body = event->offer_made;
-  struct sim_plan plan = plan_for(sim, event, body->offer, body->volunteer, 1);
+  struct sim_plan plan = plan_for(sim, event, body->order, body->volunteer, 1);
+  if (sim_odds(&sim->wish, 30)) plan_in(sim, 0, 15, block, &plan);
+  if (sim_odds(&sim->wish, 15)) plan_in(sim, 0, 15, paper, &plan);
+  plan.number = body->offer;
   uint64_t mood = pd_rng_below(&sim->wish, 20);
   if (mood >= 17) return; /* silent */
   plan.slot = mood >= 4;  /* otherwise: no */
@@ -250,6 +270,8 @@ static void on_filled(struct sim *sim, const struct pd_event *event) {
   struct sim_plan plan = plan_for(sim, event, body->order, body->volunteer, body->slot);
   uint64_t mood = pd_rng_below(&sim->wish, 20);
   int64_t begin = body->start_ms;
+  if (sim_odds(&sim->wish, 12)) plan_in(sim, 0, 120, block, &plan);
+  if (sim_odds(&sim->wish, 3)) plan_in(sim, 0, 240, paper, &plan);
   if (mood == 0) return; /* does not come */
   if (mood <= 2)
     plan_in(sim, 0, begin > sim_wall(sim) ? (begin - sim_wall(sim)) / PD_MINUTE_MS : 0, withdraw,

@@ -9,6 +9,7 @@
 #define LAT 368000000
 #define KM_NORTH 89932 /* 1e-7 degrees of a kilometre */
 #define KM_EAST 112314 /* at this latitude */
+#define GUARDIAN_UNTIL INT64_C(2000000000000) /* 2033 */
 #define SITE_UID 500
 #define OTHER_UID 501
 
@@ -115,6 +116,8 @@ static bool given_volunteer(struct story *story, const char *text) {
   body.max_per_week = 10;
   body.age = strstr(text, ", a minor") != NULL ? PD_AGE_BAND_14_17 : PD_AGE_BAND_18_35;
   body.vetted = strstr(text, ", vetted") != NULL;
+  if (body.age == PD_AGE_BAND_14_17 && strstr(text, ", without consent") == NULL)
+    body.guardian_until_ms = GUARDIAN_UNTIL;
   struct sim_said said = as_site(SITE_UID);
   said.about = story->people_count;
   say(story, said, PD_COMMAND_REGISTER_VOLUNTEER, &body);
@@ -185,6 +188,7 @@ static bool asks(struct story *story, const struct story_person *person, const c
   if (strstr(text, ", emergency") != NULL) body.urgency = PD_URGENCY_EMERGENCY;
   body.channel = PD_CHANNEL_COUNTER;
   body.sensitive = strstr(text, ", sensitive") != NULL;
+  body.dangerous = strstr(text, ", dangerous") != NULL;
   say(story, as_person(story, person, PD_ROLE_RESIDENT), PD_COMMAND_PLACE_ORDER, &body);
   return true;
 }
@@ -270,6 +274,49 @@ static bool ends(struct story *story, struct sim_said said, const char *verb, ui
 
 /* ---- people ---- */
 
+/* "insurance of Anna until Tue 12:00"; withdrawn without a time. */
+static bool records(struct story *story, uint32_t uid, const char *text, bool withdrawn) {
+  static const struct {
+    const char *word;
+    enum pd_credential_kind kind;
+    enum pd_skill skill;
+  } papers[] = {{"insurance of ", PD_CREDENTIAL_KIND_INSURANCE, 0},
+                {"nursing of ", PD_CREDENTIAL_KIND_QUALIFICATION, PD_SKILL_NURSING},
+                {"consent of ", PD_CREDENTIAL_KIND_AUTOMATED_MATCHING, 0}};
+  const char *rest;
+  for (size_t i = 0; i < sizeof papers / sizeof papers[0]; i++) {
+    if (!begins(text, papers[i].word, &rest)) continue;
+    const struct story_person *person = story_person(story, rest, &rest);
+    if (person == NULL) return false;
+    struct pd_id id = person->id;
+    struct pd_record_credential body = PD_RECORD_CREDENTIAL_INIT;
+    body.person = pd_bytes(&id);
+    body.kind = papers[i].kind;
+    body.skill = papers[i].skill;
+    if (!withdrawn && (!begins(rest, " until ", &rest) ||
+                       !story_time_parse(rest, &body.until_ms, &rest)))
+      return false;
+    say(story, as_site(uid), PD_COMMAND_RECORD_CREDENTIAL, &body);
+    return true;
+  }
+  return false;
+}
+
+/* "blocks Li", "does not mind Li". */
+static bool blocks(struct story *story, const struct story_person *person, const char *text) {
+  const char *rest;
+  struct pd_block_pair body = PD_BLOCK_PAIR_INIT;
+  body.lift = begins(text, "does not mind ", &rest);
+  if (!body.lift && !begins(text, "blocks ", &rest)) return false;
+  const struct story_person *other = story_person(story, rest, &rest);
+  if (other == NULL) return false;
+  struct pd_id id = person->id, of = other->id;
+  body.person = pd_bytes(&id);
+  body.other = pd_bytes(&of);
+  say(story, as_person(story, person, PD_ROLE_RESIDENT), PD_COMMAND_BLOCK_PAIR, &body);
+  return true;
+}
+
 static bool comes_or_goes(struct story *story, const struct story_person *person,
                           const char *text) {
   struct pd_id id = person->id;
@@ -313,7 +360,7 @@ static bool person_acts(struct story *story, const struct story_person *person, 
       return serves(story, as_person(story, person, PD_ROLE_VOLUNTEER), person, verbs[i], order);
     return ends(story, as_person(story, person, PD_ROLE_RESIDENT), verbs[i], order, rest);
   }
-  return comes_or_goes(story, person, text);
+  return blocks(story, person, text) || comes_or_goes(story, person, text);
 }
 
 /* "the site" and "another site" speak for people who have no phone. */
@@ -328,6 +375,8 @@ static bool site_acts(struct story *story, uint32_t uid, const char *text) {
     return true;
   }
   if (begins(text, "names ", &rest)) return names(story, uid, rest);
+  if (begins(text, "records ", &rest)) return records(story, uid, rest, false);
+  if (begins(text, "withdraws the ", &rest)) return records(story, uid, rest, true);
   if (begins(text, "erases ", &rest)) {
     const struct story_person *person = story_person(story, rest, &rest);
     if (person == NULL) return false;

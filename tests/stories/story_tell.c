@@ -85,6 +85,15 @@ static bool tell_person(const struct story *story, const struct pd_event *event,
     TELL("%s leaves", NAME(event->volunteer_exited->person));
   else if (event->body_case == PD_EVENT_PERSON_ERASED)
     TELL("%s is erased", NAME(event->person_erased->person));
+  else if (event->body_case == PD_EVENT_CREDENTIAL_RECORDED)
+    TELL("%s of %s is %s",
+         word(&paidan__v1__credential_kind__descriptor, (int)event->credential_recorded->kind,
+              strlen("CREDENTIAL_KIND_")),
+         NAME(event->credential_recorded->person),
+         event->credential_recorded->until_ms != 0 ? "on record" : "withdrawn");
+  else if (event->body_case == PD_EVENT_PAIR_BLOCKED)
+    TELL("%s and %s: %s", NAME(event->pair_blocked->person), NAME(event->pair_blocked->other),
+         event->pair_blocked->lifted ? "lifted" : "blocked");
   else
     return false;
   return true;

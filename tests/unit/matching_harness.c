@@ -11,6 +11,7 @@ void matching_begin_with(const struct matching_policy *policy, const struct pd_l
   static struct matching_policy nearest;
   nearest = matching_policy_default;
   nearest.fairness_m = nearest.continuity_m = nearest.rare_skill_m = nearest.fill_percent = 0;
+  nearest.mutual_m = 0;
   core_start(&h, &matching_core, limits, policy != NULL ? policy : &nearest);
 }
 
@@ -45,6 +46,8 @@ void given_volunteer(uint64_t person, struct a_volunteer as) {
   said.age = as.age != 0 ? as.age : PD_AGE_BAND_18_35;
   said.vetted = as.vetted;
   said.emergency = as.emergency;
+  said.gender = as.gender;
+  said.branch = as.branch;
   core_hear(&h, PD_LOG_INTAKE, PD_EVENT_VOLUNTEER_REGISTERED, &said);
 }
 
@@ -80,9 +83,9 @@ void when_placed(uint64_t order, struct an_order as) {
   said.order = order;
   said.requester = core_bytes(as.requester != 0 ? as.requester : 999999);
   said.kind = as.kind != 0 ? as.kind : PD_ORDER_KIND_VISIT;
-  said.category = "visit";
+  said.category = (char *)(as.category != NULL ? as.category : "visit");
   said.cell = &cell;
-  said.site = 1;
+  said.site = as.site != 0 ? as.site : 1;
   said.n_skills = skill_count(as.skills);
   said.skills = as.skills;
   said.need = as.need != 0 ? as.need : 1;
@@ -92,7 +95,58 @@ void when_placed(uint64_t order, struct an_order as) {
   said.urgency = as.urgency != 0 ? as.urgency : PD_URGENCY_ROUTINE;
   said.channel = PD_CHANNEL_COUNTER;
   said.sensitive = as.sensitive;
+  said.dangerous = as.dangerous;
+  said.gender = as.gender;
+  said.n_demands = as.demand != 0;
+  said.demands = &as.demand;
   core_hear(&h, PD_LOG_INTAKE, PD_EVENT_ORDER_PLACED, &said);
+}
+
+static void record(uint64_t person, struct pd_credential_recorded said, uint32_t from_min,
+                   uint32_t until_min) {
+  said.person = core_bytes(person);
+  said.from_ms = from_min != 0 ? AT(from_min) : 0;
+  said.until_ms = until_min != 0 ? AT(until_min) : 0;
+  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_CREDENTIAL_RECORDED, &said);
+}
+
+void given_paper(uint64_t person, enum pd_credential_kind kind, uint32_t from_min,
+                 uint32_t until_min) {
+  struct pd_credential_recorded said = PD_CREDENTIAL_RECORDED_INIT;
+  said.kind = kind;
+  record(person, said, from_min, until_min);
+}
+
+void given_qualification(uint64_t person, enum pd_skill skill, uint32_t from_min,
+                         uint32_t until_min) {
+  struct pd_credential_recorded said = PD_CREDENTIAL_RECORDED_INIT;
+  said.kind = PD_CREDENTIAL_KIND_QUALIFICATION;
+  said.skill = skill;
+  record(person, said, from_min, until_min);
+}
+
+void given_limit(uint64_t person, enum pd_demand demand, uint32_t from_min, uint32_t until_min) {
+  struct pd_credential_recorded said = PD_CREDENTIAL_RECORDED_INIT;
+  said.kind = PD_CREDENTIAL_KIND_HEALTH;
+  said.n_limits = 1;
+  said.limits = &demand;
+  record(person, said, from_min, until_min);
+}
+
+void when_blocked(uint64_t person, uint64_t other, bool lifted) {
+  struct pd_pair_blocked said = PD_PAIR_BLOCKED_INIT;
+  said.person = core_bytes(person);
+  said.other = core_bytes(other);
+  said.lifted = lifted;
+  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_PAIR_BLOCKED, &said);
+}
+
+void given_site(uint32_t site, const char *code) {
+  struct pd_site_registered said = PD_SITE_REGISTERED_INIT;
+  said.site = site;
+  said.ref = said.name = (char *)"S";
+  said.code = (char *)code;
+  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_SITE_REGISTERED, &said);
 }
 
 static bool is_person(const ProtobufCBinaryData *field, uint64_t person) {

@@ -25,6 +25,8 @@ struct a_volunteer {
   enum pd_age_band age;  /* 0: 18 to 35 */
   bool vetted;
   bool emergency;
+  enum pd_gender gender;
+  uint32_t branch;
 };
 
 struct an_order {
@@ -39,6 +41,11 @@ struct an_order {
   enum pd_urgency urgency; /* 0: routine */
   enum pd_order_kind kind; /* 0: visit */
   bool sensitive;
+  bool dangerous;
+  enum pd_gender gender;
+  enum pd_demand demand; /* 0: none */
+  const char *category;  /* NULL: visit */
+  uint32_t site;         /* 0: 1 */
 };
 
 #define HOURS(n)   ((n)*60u)
@@ -58,6 +65,15 @@ void when_exited(uint64_t person);
 void when_erased(uint64_t person);
 void when_placed(uint64_t order, struct an_order as);
 void when_answered(uint64_t order, uint64_t person, bool accept); /* the open offer of the two */
+/* On record from and until these minutes (exclusive); until 0: withdrawn.  skill: of a
+ * qualification; demand: of HEALTH. */
+void given_paper(uint64_t person, enum pd_credential_kind kind, uint32_t from_min,
+                 uint32_t until_min);
+void given_qualification(uint64_t person, enum pd_skill skill, uint32_t from_min,
+                         uint32_t until_min);
+void given_limit(uint64_t person, enum pd_demand demand, uint32_t from_min, uint32_t until_min);
+void when_blocked(uint64_t person, uint64_t other, bool lifted);
+void given_site(uint32_t site, const char *code);
 void when_withdrew(uint64_t order, uint32_t slot, uint64_t person);
 void when_started(uint64_t order, uint32_t slot, uint64_t person);
 void when_served(uint64_t order);

@@ -16,13 +16,26 @@
 #define SLOTS 4
 #define LEAD_MIN 15
 #define HORIZON_H 336
-#define REASONS (PD_REASON_FULL + 1)
+#define REASONS (PD_REASON_DAY_FULL + 1)
+#define REST_MIN 20
+#define DAY_MAX_MIN 240
+#define PROFESSIONAL (1u << PD_SKILL_COMPANION | 1u << PD_SKILL_LIFTING)
+
+enum doc_kind { INSURANCE, GUARDIAN, AUTOMATED, HEALTH, OF_COMPANION, OF_LIFTING, DOCS };
+
+struct doc {
+  bool there;
+  int64_t from_ms, until_ms;
+  uint32_t limits;
+};
 
 struct person {
   int32_t x, y;
   uint32_t skills, radius_m, max_per_week, open;
   uint32_t week[7];
   bool minor, vetted, emergency, known, active, gone;
+  enum pd_gender gender;
+  struct doc docs[DOCS];
 };
 
 struct slot {
@@ -36,7 +49,9 @@ struct placed {
   uint32_t skills, need, minutes, wave, open;
   int64_t from_ms, to_ms, expires_ms;
   uint64_t requester;
-  bool emergency, sensitive, live, stopped, unmatched;
+  bool emergency, sensitive, live, stopped, unmatched, dangerous;
+  enum pd_gender gender;
+  enum pd_demand demand;
   bool asked[PEOPLE + 1];
   struct slot slots[SLOTS + 1];
 };
@@ -58,6 +73,9 @@ static struct invited offers[OFFERS];
 static struct service services[ORDERS * SLOTS];
 static size_t service_count;
 static uint64_t placed_count;
+static bool blocks[2 * PEOPLE + 1][2 * PEOPLE + 1]; /* who does not wish to meet whom */
+static uint32_t block_count;
+static uint32_t paper_count;
 static struct pd_rng rng;
 
 static uint32_t below(uint32_t limit) { return (uint32_t)pd_rng_below(&rng, limit); }
@@ -75,19 +93,27 @@ static bool free_all_hours(const struct person *p, int64_t start_ms, int64_t end
 }
 
 struct load {
-  bool overlap;
+  bool overlap, rest;
   uint32_t in_week;
+  int64_t day_ms;
 };
+
+static int64_t day_of(int64_t time_ms) {
+  return (time_ms + CORE_ZONE_MIN * PD_MINUTE_MS) / PD_DAY_MS;
+}
 
 static void add_load(struct load *load, int64_t start_ms, int64_t end_ms, int64_t at_ms,
                      int64_t until_ms) {
   if (start_ms < until_ms && at_ms < end_ms) load->overlap = true;
+  int64_t rest_ms = REST_MIN * PD_MINUTE_MS;
+  if (start_ms < until_ms + rest_ms && at_ms < end_ms + rest_ms) load->rest = true;
+  if (day_of(start_ms) == day_of(at_ms)) load->day_ms += end_ms - start_ms;
   if (pd_week_number(start_ms, CORE_ZONE_MIN) == pd_week_number(at_ms, CORE_ZONE_MIN))
     load->in_week++;
 }
 
 static struct load load_of(uint64_t person, int64_t start_ms, int64_t end_ms) {
-  struct load load = {false, 0};
+  struct load load = {false, false, 0, 0};
   for (uint64_t o = 1; o <= placed_count; o++)
     for (uint32_t s = 1; s <= orders[o].need && orders[o].live; s++)
       if (orders[o].slots[s].person == person)
@@ -96,6 +122,53 @@ static struct load load_of(uint64_t person, int64_t start_ms, int64_t end_ms) {
     if (services[i].person == person)
       add_load(&load, services[i].start_ms, services[i].end_ms, start_ms, end_ms);
   return load;
+}
+
+static bool covers(const struct doc *doc, int64_t start_ms, int64_t end_ms) {
+  return doc->there && doc->from_ms <= start_ms && end_ms <= doc->until_ms;
+}
+
+static bool is_qualified(const struct person *p, uint32_t skills, enum pd_skill skill,
+                         enum doc_kind kind, int64_t start_ms, int64_t end_ms) {
+  if ((skills >> skill & 1) == 0) return true;
+  if (p->vetted && !p->docs[kind].there) return true;
+  return covers(&p->docs[kind], start_ms, end_ms);
+}
+
+static enum pd_reason model_papers(const struct placed *o, uint64_t person, int64_t start_ms,
+                                   int64_t end_ms) {
+  const struct person *p = &people[person];
+  const struct doc *health = &p->docs[HEALTH];
+  if (health->there && o->demand != 0 && (health->limits >> o->demand & 1) != 0 &&
+      health->from_ms < end_ms && start_ms < health->until_ms)
+    return PD_REASON_HEALTH;
+  if (p->minor && !covers(&p->docs[GUARDIAN], start_ms, end_ms)) return PD_REASON_GUARDIAN;
+  if (!is_qualified(p, o->skills, PD_SKILL_COMPANION, OF_COMPANION, start_ms, end_ms) ||
+      !is_qualified(p, o->skills, PD_SKILL_LIFTING, OF_LIFTING, start_ms, end_ms))
+    return PD_REASON_QUALIFICATION;
+  if (o->dangerous && !covers(&p->docs[INSURANCE], start_ms, end_ms)) return PD_REASON_INSURANCE;
+  return PD_REASON_UNSPECIFIED;
+}
+
+/* Everything but the hours. */
+static enum pd_reason model_in_the_way(const struct placed *o, uint64_t person, int64_t start_ms,
+                                       int64_t end_ms) {
+  struct load load = load_of(person, start_ms, end_ms);
+  if (load.overlap) return PD_REASON_OVERLAP;
+  if (load.rest) return PD_REASON_REST;
+  if (load.in_week >= people[person].max_per_week) return PD_REASON_CAPACITY;
+  if (load.day_ms + (end_ms - start_ms) > DAY_MAX_MIN * PD_MINUTE_MS) return PD_REASON_DAY_FULL;
+  return model_papers(o, person, start_ms, end_ms);
+}
+
+static int how_far(enum pd_reason reason) {
+  static const enum pd_reason order[] = {
+      PD_REASON_UNSPECIFIED, PD_REASON_HOURS,  PD_REASON_OVERLAP,  PD_REASON_REST,
+      PD_REASON_CAPACITY,    PD_REASON_DAY_FULL, PD_REASON_HEALTH, PD_REASON_GUARDIAN,
+      PD_REASON_QUALIFICATION, PD_REASON_INSURANCE};
+  int far = 0;
+  while (order[far] != reason) far++;
+  return far;
 }
 
 static enum pd_reason model_time(const struct placed *o, uint64_t person, int64_t first_ms,
@@ -108,17 +181,12 @@ static enum pd_reason model_time(const struct placed *o, uint64_t person, int64_
        at = hour += PD_HOUR_MS) {
     bool on_call = o->emergency && p->emergency;
     if (!on_call && !free_all_hours(p, at, at + length)) continue;
-    struct load load = load_of(person, at, at + length);
-    if (load.overlap) {
-      if (reason == PD_REASON_HOURS) reason = PD_REASON_OVERLAP;
-      continue;
+    enum pd_reason found = model_in_the_way(o, person, at, at + length);
+    if (found == PD_REASON_UNSPECIFIED) {
+      *start_ms = at;
+      return found;
     }
-    if (load.in_week >= p->max_per_week) {
-      reason = PD_REASON_CAPACITY;
-      continue;
-    }
-    *start_ms = at;
-    return PD_REASON_UNSPECIFIED;
+    if (how_far(found) > how_far(reason)) reason = found;
   }
   return reason;
 }
@@ -142,6 +210,11 @@ static enum pd_reason model_rules(const struct placed *o, uint64_t person, int64
   if (metres_between(o, p) > p->radius_m) return PD_REASON_RADIUS;
   if (p->minor && o->emergency) return PD_REASON_AGE;
   if (o->sensitive && !p->vetted) return PD_REASON_NOT_VETTED;
+  const struct doc *automated = &p->docs[AUTOMATED];
+  if (automated->there && (h.now_ms < automated->from_ms || h.now_ms >= automated->until_ms))
+    return PD_REASON_NOT_AUTOMATED;
+  if (blocks[person][o->requester] || blocks[o->requester][person]) return PD_REASON_BLOCKED;
+  if (o->gender != 0 && o->gender != p->gender) return PD_REASON_GENDER;
   enum pd_reason reason = model_time(o, person, first_start(o), start_ms);
   if (reason != PD_REASON_UNSPECIFIED) return reason;
   if (p->open >= pd_limits_small.offers_each) return PD_REASON_TOO_MANY_OFFERS;
@@ -281,8 +354,8 @@ static void check_filled(const struct pd_slot_filled *said) {
   struct placed *o = &orders[said->order];
   const struct invited *offer = &offers[said->offer];
   int64_t start_ms = offer->start_ms;
-  struct load load = load_of(offer->person, said->start_ms, said->end_ms);
-  cr_assert(!load.overlap && load.in_week < people[offer->person].max_per_week);
+  cr_assert(model_in_the_way(o, offer->person, said->start_ms, said->end_ms) ==
+            PD_REASON_UNSPECIFIED);
   if (offer->start_ms < h.now_ms) {
     int64_t first = first_start(o), last = o->to_ms - o->minutes * PD_MINUTE_MS;
     if (first > last && h.now_ms <= last) first = last;
@@ -295,23 +368,53 @@ static void check_filled(const struct pd_slot_filled *said) {
   end_offer(said->offer);
 }
 
+/* What is accepted and cannot be booked as offered says why. */
+static void check_closed(const struct pd_offer_closed *said) {
+  const struct invited *offer = &offers[said->offer];
+  const struct placed *o = &orders[offer->order];
+  bool rule = said->reason == PD_REASON_OVERLAP || said->reason == PD_REASON_CAPACITY ||
+              said->reason >= PD_REASON_HEALTH;
+  if (rule && offer->start_ms >= h.now_ms)
+    cr_assert(model_in_the_way(o, offer->person, offer->start_ms, offer->end_ms) == said->reason);
+  if (said->reason == PD_REASON_BLOCKED)
+    cr_assert(blocks[offer->person][o->requester] || blocks[o->requester][offer->person]);
+  end_offer(said->offer);
+}
+
+static void check_reopened(const struct pd_slot_reopened *said) {
+  struct placed *o = &orders[said->order];
+  const struct slot *slot = &o->slots[said->slot];
+  cr_assert(slot->person == person_of(said->volunteer) && !slot->started);
+  enum pd_reason papers = model_papers(o, slot->person, slot->start_ms, slot->end_ms);
+  bool of_papers = said->reason >= PD_REASON_HEALTH && said->reason <= PD_REASON_INSURANCE;
+  cr_assert(!of_papers || papers == said->reason);
+  o->slots[said->slot] = (struct slot){0};
+}
+
+/* Nobody is booked, or invited, who may not be. */
+static void check_standing(const struct placed *o) {
+  for (uint32_t s = 1; s <= o->need; s++) {
+    const struct slot *slot = &o->slots[s];
+    if (slot->person == 0 || slot->started) continue;
+    cr_assert(model_papers(o, slot->person, slot->start_ms, slot->end_ms) == 0);
+    cr_assert(!blocks[slot->person][o->requester] && !blocks[o->requester][slot->person]);
+  }
+}
+
 static void hear_out(void) {
   for (; h.read < h.said.count; h.read++) {
     const struct pd_event *event = heard(h.read);
     if (event->body_case == PD_EVENT_WAVE_OPENED) check_wave(event->wave_opened, h.read);
     if (event->body_case == PD_EVENT_ORDER_UNMATCHED) check_unmatched(event->order_unmatched);
     if (event->body_case == PD_EVENT_OFFER_MADE) note_offer(event->offer_made);
-    if (event->body_case == PD_EVENT_OFFER_CLOSED) end_offer(event->offer_closed->offer);
+    if (event->body_case == PD_EVENT_OFFER_CLOSED) check_closed(event->offer_closed);
     if (event->body_case == PD_EVENT_SLOT_FILLED) check_filled(event->slot_filled);
-    if (event->body_case == PD_EVENT_SLOT_REOPENED) {
-      const struct pd_slot_reopened *said = event->slot_reopened;
-      cr_assert(orders[said->order].slots[said->slot].person == person_of(said->volunteer));
-      orders[said->order].slots[said->slot] = (struct slot){0};
-    }
+    if (event->body_case == PD_EVENT_SLOT_REOPENED) check_reopened(event->slot_reopened);
   }
   core_batch_end(&h);
   for (uint64_t o = 1; o <= placed_count; o++) {
     const struct placed *order = &orders[o];
+    if (order->live) check_standing(order);
     if (!order->live || order->stopped || free_slots(order) == 0 || order->open > 0) continue;
     bool late = h.now_ms > order->to_ms - order->minutes * PD_MINUTE_MS;
     cr_assert(order->unmatched || late, "order %d waits for nothing", (int)o);
@@ -331,13 +434,16 @@ static void register_somebody(void) {
   uint64_t person = 1 + below(PEOPLE);
   struct person *p = &people[person];
   if (p->gone || (p->known && chance(90))) return;
-  uint32_t open = p->open;
-  *p = (struct person){.x = (int32_t)below(60) - 30, .y = (int32_t)below(60) - 30, .open = open};
+  struct person before = *p;
+  *p = (struct person){
+      .x = (int32_t)below(60) - 30, .y = (int32_t)below(60) - 30, .open = before.open};
+  memcpy(p->docs, before.docs, sizeof p->docs);
+  p->gender = (enum pd_gender)below(3);
   p->skills = below(16) << 1;
   p->radius_m = 300 + below(5000);
   p->max_per_week = 1 + below(4);
-  p->minor = chance(20);
-  p->vetted = chance(50);
+  p->minor = before.known ? before.minor : chance(20);
+  p->vetted = before.known ? before.vetted : chance(50);
   p->emergency = chance(30);
   p->known = p->active = true;
   for (int day = 0; day < 7; day++) p->week[day] = (uint32_t)pd_rng_next(&rng) | 0x3f00;
@@ -348,6 +454,7 @@ static void register_somebody(void) {
   as.age = p->minor ? PD_AGE_BAND_14_17 : PD_AGE_BAND_60_69;
   as.vetted = p->vetted;
   as.emergency = p->emergency;
+  as.gender = p->gender;
   list_skills(p->skills, as.skills);
   p->x += 118050;
   p->y += 36640;
@@ -366,6 +473,9 @@ static void place_an_order(void) {
   as.end_min = as.start_min + as.minutes + below(chance(70) ? 600 : 6000);
   as.urgency = (enum pd_urgency)(1 + below(4));
   as.sensitive = chance(20);
+  as.dangerous = chance(15);
+  as.gender = chance(10) ? (enum pd_gender)(1 + below(2)) : PD_GENDER_UNSPECIFIED;
+  as.demand = chance(20) ? (enum pd_demand)(1 + below(3)) : PD_DEMAND_UNSPECIFIED;
   uint32_t skills = chance(60) ? 0 : 2u << below(4);
   list_skills(skills, as.skills);
   orders[id] = (struct placed){.x = 118050 + as.east,
@@ -378,6 +488,9 @@ static void place_an_order(void) {
                                .requester = as.requester,
                                .emergency = as.urgency == PD_URGENCY_EMERGENCY,
                                .sensitive = as.sensitive,
+                               .dangerous = as.dangerous,
+                               .gender = as.gender,
+                               .demand = as.demand,
                                .live = true};
   when_placed(id, as);
 }
@@ -398,6 +511,52 @@ static void somebody_comes_or_goes(void) {
     if (chance(50)) when_erased(person);
     else when_exited(person);
   }
+}
+
+/* A paper of somebody's is recorded, renewed or withdrawn. */
+static void a_paper(void) {
+  static const struct {
+    enum pd_credential_kind kind;
+    enum pd_skill skill;
+  } as[DOCS] = {{PD_CREDENTIAL_KIND_INSURANCE, 0},
+                {PD_CREDENTIAL_KIND_GUARDIAN_CONSENT, 0},
+                {PD_CREDENTIAL_KIND_AUTOMATED_MATCHING, 0},
+                {PD_CREDENTIAL_KIND_HEALTH, 0},
+                {PD_CREDENTIAL_KIND_QUALIFICATION, PD_SKILL_COMPANION},
+                {PD_CREDENTIAL_KIND_QUALIFICATION, PD_SKILL_LIFTING}};
+  uint64_t person = 1 + below(PEOPLE);
+  enum doc_kind kind = (enum doc_kind)below(DOCS);
+  if (!people[person].known || people[person].gone) return;
+  if (!people[person].docs[kind].there && paper_count++ >= pd_limits_small.credentials) return;
+  uint32_t now_min = (uint32_t)((h.now_ms - CORE_START_MS) / PD_MINUTE_MS);
+  uint32_t from = 1 + now_min + below(2000) - (now_min > 1000 ? 1000 : 0);
+  uint32_t until = chance(20) ? 0 : from + 1 + below(20000);
+  enum pd_demand demand = (enum pd_demand)(1 + below(3));
+  people[person].docs[kind] = (struct doc){.there = true,
+                                           .from_ms = AT(from),
+                                           .until_ms = until != 0 ? AT(until) : 0,
+                                           .limits = 1u << demand};
+  if (kind == HEALTH)
+    given_limit(person, demand, from, until);
+  else if (kind >= OF_COMPANION)
+    given_qualification(person, as[kind].skill, from, until);
+  else
+    given_paper(person, as[kind].kind, from, until);
+}
+
+static void a_block(void) {
+  uint64_t person = 1 + below(2 * PEOPLE), other = 1 + below(PEOPLE);
+  bool lifted = blocks[person][other];
+  bool known = people[other].known && (person > PEOPLE || people[person].known);
+  if (!known || person == other || (!lifted && block_count == pd_limits_small.blocks)) return;
+  if (chance(50) && !blocks[other][person] && !lifted) {
+    uint64_t swap = person;
+    person = other;
+    other = swap;
+  }
+  blocks[person][other] = !lifted;
+  block_count += lifted ? UINT32_MAX : 1;
+  when_blocked(person, other, lifted);
 }
 
 static void somebody_answers(void) {
@@ -461,8 +620,15 @@ static uint32_t live_orders(void) {
 }
 
 static void run(uint64_t seed) {
+  static struct matching_policy policy;
+  policy = matching_policy_default;
+  policy.fairness_m = policy.continuity_m = policy.rare_skill_m = policy.mutual_m = 0;
+  policy.fill_percent = 0;
+  policy.rest_min = REST_MIN;
+  policy.day_max_min = DAY_MAX_MIN;
+  policy.professional = PROFESSIONAL;
   pd_rng_seed(&rng, seed);
-  matching_begin();
+  matching_begin_with(&policy, &pd_limits_small);
   while (placed_count < ORDERS) {
     h.now_ms += below(20) * PD_MINUTE_MS;
     if (chance(30)) register_somebody();
@@ -470,6 +636,10 @@ static void run(uint64_t seed) {
     if (live_orders() < 40) place_an_order();
     hear_out();
     if (chance(10)) somebody_comes_or_goes();
+    hear_out();
+    if (chance(40)) a_paper();
+    hear_out();
+    if (chance(10)) a_block();
     hear_out();
     for (int i = 0; i < 2; i++) {
       if (chance(70)) somebody_answers();

@@ -66,12 +66,75 @@ Test(matching_policy, refuses_a_contradiction_with_its_place) {
   refuses("visit.wave_max: 2\nvisit.offers_per_slot: 5\n", "rules.yaml:2:24", "from 1 to 2");
 }
 
+Test(matching_policy, refuses_what_contradicts_itself_or_the_law) {
+  refuses("rest_minutes: 600\nday_max_minutes: 900\n", "rules.yaml:2:18", "rest_minutes +");
+  refuses("visit.day_max_minutes: 900\nrest_minutes: 600\n", "rules.yaml:1:24", "from 0 to 840");
+  refuses("scan_max: 10\ncandidates: 20\n", "rules.yaml:2:13", "candidates <= scan_max");
+  refuses("emergency.adults_only: 0\n", "rules.yaml:1:24", "Art. 15");
+  refuses("rest_minutes: 1441\n", "rules.yaml:1:15", "from 0 to 1440");
+}
+
+Test(matching_policy, reads_lists_of_skills_and_categories) {
+  cr_assert(parse("professional: [first_aid, rescue]\ndangerous_categories: roof_repair\n"
+                  "gender_categories:\n  - bathing_care\n  - clothing\n") == PD_OK,
+            "%s", why);
+  cr_assert(rules.of[PD_ORDER_KIND_VISIT].professional ==
+            (1u << PD_SKILL_FIRST_AID | 1u << PD_SKILL_RESCUE));
+  cr_assert(rules.dangerous.count == 1 && rules.gendered.count == 2);
+  cr_assert(strcmp(rules.dangerous.names[0], "roof_repair") == 0);
+  cr_assert(strcmp(rules.gendered.names[1], "clothing") == 0);
+}
+
+Test(matching_policy, an_empty_list_of_professions_is_not_the_default) {
+  cr_assert(parse("professional: []\n") == PD_OK, "%s", why);
+  cr_assert(rules.of[0].professional == 0);
+  matching_propose(h.self, &rules);
+  core_time(&h, h.now_ms);
+  core_expect(&h, PD_EVENT_POLICY_ADOPTED);
+  core_check_replay(&h);
+  struct matching_rules now;
+  matching_rules_in_force(h.self, &now);
+  cr_assert(memcmp(&now, &rules, sizeof rules) == 0);
+}
+
+Test(matching_policy, lists_and_weights_of_branches_are_said_and_followed_as_they_were_read) {
+  cr_assert(parse("professional: [law]\nvisit.branch_health_m: 800\nbranch_theory_m: 5\n"
+                  "dangerous_categories: [a, abcdefghijklmnopqrstuvwxyz012345]\n"
+                  "gender_categories: [bathing_care]\nemergency.adults_only: 1\n") == PD_OK,
+            "%s", why);
+  cr_assert(rules.of[PD_ORDER_KIND_VISIT].branch_m[8] == 800);
+  cr_assert(rules.of[PD_ORDER_KIND_WISH].branch_m[8] == 0);
+  cr_assert(rules.of[PD_ORDER_KIND_WISH].branch_m[1] == 5);
+  matching_propose(h.self, &rules);
+  core_time(&h, h.now_ms);
+  core_expect(&h, PD_EVENT_POLICY_ADOPTED);
+  struct matching_rules now;
+  cr_assert(matching_rules_in_force(h.self, &now) == 1);
+  cr_assert(memcmp(&now, &rules, sizeof rules) == 0);
+  core_time(&h, h.now_ms);
+  expect_silence();
+}
+
+Test(matching_policy, refuses_a_list_that_breaks_a_rule_with_its_place) {
+  refuses("professional: [nursing, nurse]\n", "rules.yaml:1:15", "'nurse' is none");
+  refuses("professional: [Nursing]\n", "rules.yaml:1:15", "'Nursing' is none");
+  refuses("professional: [law, law]\n", "rules.yaml:1:15", "there twice");
+  refuses("professional: [[law]]\n", "rules.yaml:1:15", "list of words");
+  refuses("professional: {law: 1}\n", "rules.yaml:1:15", "list of words");
+  refuses("\ngender_categories: [bathing care]\n", "rules.yaml:2:20", "a-z");
+  refuses("dangerous_categories: [a, b, a]\n", "rules.yaml:1:23", "each once");
+  refuses("dangerous_categories: [abcdefghijklmnopqrstuvwxyz0123456]\n", "rules.yaml:1:23", "32");
+  refuses("dangerous_categories: [a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q]\n", "rules.yaml:1:23", "16");
+  refuses("visit.professional: [law]\n", "rules.yaml:1:1", "visit.professional");
+  refuses("wave_max: [3]\n", "rules.yaml:1:11", "one plain value");
+}
+
 Test(matching_policy, says_proposed_rules_once_and_follows_them) {
   cr_assert(parse("visit.offers_per_slot: 2\n") == PD_OK);
   matching_propose(h.self, &rules);
   core_time(&h, h.now_ms);
   const struct pd_policy_adopted *said = core_expect(&h, PD_EVENT_POLICY_ADOPTED)->policy_adopted;
-  cr_assert(said->policy == 1 && said->n_values == POLICY_ROWS + 1);
+  cr_assert(said->policy == 1 && said->n_values == POLICY_ROWS + 1 + 4); /* and skills */
   core_time(&h, h.now_ms);
   expect_silence();
   for (uint64_t person = 1; person <= 5; person++)
@@ -169,7 +232,7 @@ Test(matching_policy, the_same_volunteer_comes_again_to_the_same_old_person) {
 }
 
 Test(matching_policy, an_offer_tells_what_it_costs) {
-  struct a_volunteer nurse = {.east = 3, .skills = {PD_SKILL_NURSING}};
+  struct a_volunteer nurse = {.east = 3, .skills = {PD_SKILL_NURSING}, .vetted = true};
   given_volunteer(1, nurse);
   when_placed(1, (struct an_order){.requester = 77, .skills = {PD_SKILL_NURSING}});
   core_skip(&h);
@@ -195,7 +258,7 @@ Test(matching_policy, an_offer_tells_what_it_costs) {
 }
 
 Test(matching_policy, a_rare_skill_is_kept_for_who_needs_it) {
-  struct a_volunteer nurse = {.skills = {PD_SKILL_NURSING}};
+  struct a_volunteer nurse = {.skills = {PD_SKILL_NURSING}, .vetted = true};
   given_volunteer(1, nurse);
   for (uint64_t person = 2; person <= 60; person++)
     given_volunteer(person, (struct a_volunteer){.east = 1});
@@ -308,4 +371,10 @@ Test(matching_policy, figures_say_who_waits_and_how_the_load_is_spread) {
   cr_assert(some.longest_wait_ms == 60 * 60000);
   cr_assert(some.orders_open == 2 && some.orders_without_offer == 1);
   cr_assert(some.load_gini_permille == 333, "0, 1, 1: one third, not %u", some.load_gini_permille);
+}
+
+Test(matching_policy, the_recommended_rules_can_be_read) {
+  cr_assert(policy_read(RULES_FILE, &rules, why, sizeof why) == PD_OK, "%s", why);
+  cr_assert(rules.gendered.count > 0 && rules.of[PD_ORDER_KIND_EMERGENCY].dangerous == 1);
+  cr_assert(rules.of[PD_ORDER_KIND_VISIT].rest_min == 30);
 }

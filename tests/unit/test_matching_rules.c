@@ -85,6 +85,7 @@ Test(matching_rules, a_minor_is_never_sent_to_rescue_work) {
 
 Test(matching_rules, a_minor_may_take_other_orders) {
   given_volunteer(1, (struct a_volunteer){.age = PD_AGE_BAND_14_17});
+  given_paper(1, PD_CREDENTIAL_KIND_GUARDIAN_CONSENT, 0, HOURS(24));
   when_placed(7, (struct an_order){0});
   expect_time(HOURS(8), HOURS(9));
 }

@@ -134,7 +134,7 @@ Test(whatif, who_answered_then_answers_so_again) {
 
 Test(whatif, other_rules_give_another_course) {
   a_morning();
-  struct matching_rules rules;
+  struct matching_rules rules = {0};
   for (unsigned kind = 0; kind < MATCHING_KINDS; kind++) {
     rules.of[kind] = matching_policy_default;
     rules.of[kind].offers_per_slot = 1;
