@@ -55,39 +55,15 @@ static void tell_other(const struct rules *rules, const struct volunteer *volunt
   }
 }
 
-/* What the rules about the two people and the place have met. */
-static void tell_fit(const struct rules *rules, const struct volunteer *volunteer,
-                     uint32_t distance_m, struct matching_facts *facts) {
-  pd_assert(rules->order->id != 0);
-  facts->gender = (enum pd_gender)rules->order->gender;
-  facts->skills = rules->order->skills & ~volunteer->skills;
-  if (facts->reason == PD_REASON_RADIUS) {
-    uint32_t reach_m = rules->policy->reach_m;
-    facts->have = distance_m;
-    facts->most = volunteer->radius_m < reach_m ? volunteer->radius_m : reach_m;
-  }
-  if (facts->reason == PD_REASON_TOO_MANY_OFFERS) {
-    facts->have = volunteer->open_offers;
-    facts->most = rules->self->limits.offers_each;
-  }
-  if (facts->reason == PD_REASON_NOT_AUTOMATED)
-    tell_paper(rules, volunteer, PD_CREDENTIAL_KIND_AUTOMATED_MATCHING, PD_SKILL_UNSPECIFIED,
-               facts);
-}
-
 /* What the rules about time have met. */
 static void tell_time(const struct rules *rules, const struct volunteer *volunteer,
                       struct matching_facts *facts) {
   const struct matching *self = rules->self;
   pd_assert(self->facts->active > 0);
   memcpy(facts->hours, volunteer->hours, sizeof facts->hours);
-  if (facts->reason == PD_REASON_OVERLAP || facts->reason == PD_REASON_REST) {
+  if (facts->reason == PD_REASON_REST) {
     tell_other(rules, volunteer, facts);
     facts->most = rules->policy->rest_min;
-  }
-  if (facts->reason == PD_REASON_CAPACITY) {
-    facts->have = rules_week_count(self, volunteer, facts->start_ms);
-    facts->most = volunteer->max_per_week;
   }
   if (facts->reason == PD_REASON_DAY_FULL) {
     facts->have = rules_day_minutes(self, volunteer, facts->start_ms);
@@ -111,13 +87,12 @@ enum pd_err matching_facts(const struct matching *self, uint64_t order, const st
   uint32_t distance_m = nearby_distance_m(rules.order->cell, volunteer->cell);
   struct proposal time;
   pd_assert(rules.order->id == order);
-  *facts = (struct matching_facts){.requester = rules.order->requester,
-                                   .window_start_ms = rules.order->window_start_ms,
+  *facts = (struct matching_facts){.window_start_ms = rules.order->window_start_ms,
                                    .window_end_ms = rules.order->window_end_ms,
+                                   .gender = (enum pd_gender)rules.order->gender,
                                    .reason = rules_try(&rules, number, distance_m, &time)};
   facts->start_ms = time.start_ms;
   facts->end_ms = time.end_ms;
-  tell_fit(&rules, volunteer, distance_m, facts);
   if (volunteer->status == VOLUNTEER_ACTIVE) tell_time(&rules, volunteer, facts);
   return PD_OK;
 }

@@ -9,7 +9,6 @@
 
 /* Which of these are set follows from the reason. */
 struct matching_facts {
-  struct pd_id requester;
   int64_t window_start_ms; /* of the order */
   int64_t window_end_ms;
   int64_t start_ms; /* the service as it was tried when it came farthest; 0: no time was tried */
@@ -23,12 +22,10 @@ struct matching_facts {
   enum pd_credential_kind kind; /* of the paper */
   enum pd_skill skill;          /* that it is for */
   enum pd_gender gender;        /* that the order asks for */
-  uint32_t skills;    /* that lack: a bit each */
   uint32_t demands;   /* that the volunteer would rather not meet: a bit each */
-  uint32_t have;      /* metres, services of the week, minutes of the day, open offers */
-  uint32_t most;      /* of these: what may be; of REST the minutes between two services */
+  uint32_t have;      /* minutes of service on that day */
+  uint32_t most;      /* of these; of REST the minutes between two services */
   uint32_t on_record; /* the paper is there; until_ms 0: withdrawn */
-  uint32_t zero;
 };
 
 /* Tries the rules for one volunteer and one open order, and says what they met.  PD_ENOENT: the

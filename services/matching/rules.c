@@ -138,8 +138,8 @@ static struct obstacle service_in_the_way(const struct rules *rules,
   return until != 0 ? something(PD_REASON_REST, until + rules->rest_ms) : nothing();
 }
 
-uint32_t rules_week_count(const struct matching *self, const struct volunteer *volunteer,
-                          int64_t start_ms) {
+static uint32_t week_count(const struct matching *self, const struct volunteer *volunteer,
+                           int64_t start_ms) {
   int64_t week = pd_week_number(start_ms, self->zone_min);
   uint32_t booked = volunteer->done_week == week ? volunteer->done_count : 0;
   uint32_t head = volunteer->bookings;
@@ -178,7 +178,7 @@ static struct obstacle too_much(const struct rules *rules, const struct voluntee
                                 int64_t start_ms) {
   const struct matching *self = rules->self;
   uint32_t most = rules->policy->day_max_min;
-  bool full = rules_week_count(self, volunteer, start_ms) >= volunteer->max_per_week;
+  bool full = week_count(self, volunteer, start_ms) >= volunteer->max_per_week;
   if (full && !is_waived(rules, PD_REASON_CAPACITY))
     return something(PD_REASON_CAPACITY, next_week_start(start_ms, self->zone_min));
   if (most == 0) return nothing();

@@ -75,8 +75,4 @@ enum pd_reason rules_check_papers(const struct rules *rules, const struct volunt
 uint32_t rules_day_minutes(const struct matching *self, const struct volunteer *volunteer,
                            int64_t start_ms);
 
-/* Services that a volunteer has in the local week of this time. */
-uint32_t rules_week_count(const struct matching *self, const struct volunteer *volunteer,
-                          int64_t start_ms);
-
 #endif

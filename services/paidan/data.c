@@ -185,6 +185,9 @@ enum pd_err data_read_members(const char *path, const struct data_listener *list
   return err;
 }
 
+/* The days of a table are those of China, where the districts are. */
+#define DATA_ZONE_MIN 480
+
 /* ---- volunteers ---- */
 
 enum {
@@ -201,7 +204,10 @@ enum {
   VOL_AGE,
   VOL_VETTED,
   VOL_EMERGENCY,
-  VOL_STATUS
+  VOL_STATUS,
+  VOL_GENDER,
+  VOL_LIMITS,
+  VOL_CREDENTIALS
 };
 static const struct table_column volunteer_columns[] = {
     [VOL_ID] = {"id", true},
@@ -218,10 +224,18 @@ static const struct table_column volunteer_columns[] = {
     [VOL_VETTED] = {"vetted", false},
     [VOL_EMERGENCY] = {"emergency", false},
     [VOL_STATUS] = {"status", false},
+    [VOL_GENDER] = {"gender", false},
+    [VOL_LIMITS] = {"limits", false},
+    [VOL_CREDENTIALS] = {"credentials", false},
 };
+static const struct table_word genders[] = {{"", PD_GENDER_UNSPECIFIED},
+                                            {"female", PD_GENDER_FEMALE},
+                                            {"male", PD_GENDER_MALE},
+                                            {NULL, 0}};
 static const struct table_word ages[] = {
     {"14-17", PD_AGE_BAND_14_17}, {"18-35", PD_AGE_BAND_18_35}, {"36-59", PD_AGE_BAND_36_59},
-    {"60-69", PD_AGE_BAND_60_69}, {"70+", PD_AGE_BAND_70_UP},   {NULL, 0},
+    {"60-69", PD_AGE_BAND_60_69}, {"70+", PD_AGE_BAND_70_UP},   {"0-13", PD_AGE_BAND_UNDER_14},
+    {NULL, 0},
 };
 static const struct table_word statuses[] = {
     {"active", DATA_ACTIVE}, {"", DATA_ACTIVE}, {"paused", DATA_PAUSED},
@@ -238,12 +252,47 @@ static bool read_offer_side(const struct table *table, struct data_volunteer *vo
                       "must be like 1:8-11|4:14-17 (weekday 1-7:from-to, hours 0-24)")) &&
       table_number(table, VOL_RADIUS, 1, 50000, &volunteer->body.radius_m) &&
       table_number(table, VOL_WEEK, 1, 50, &volunteer->body.max_per_week) &&
-      table_choice(table, VOL_AGE, ages, "must be 14-17, 18-35, 36-59, 60-69 or 70+", &age) &&
+      table_choice(table, VOL_AGE, ages, "must be 0-13, 14-17, 18-35, 36-59, 60-69 or 70+", &age) &&
       table_flag(table, VOL_VETTED, &volunteer->body.vetted) &&
       table_flag(table, VOL_EMERGENCY, &volunteer->body.emergency) &&
       table_choice(table, VOL_STATUS, statuses, "must be active, paused or exited", &status);
   volunteer->body.age = (enum pd_age_band)age;
   volunteer->status = (enum data_status)status;
+  return good;
+}
+
+/* "insurance:2026-12-31|qualification.law:2027-06-30": papers, each with its last day. */
+static bool read_credentials(const struct table *table, struct data_volunteer *volunteer) {
+  const char *text = table_text(table, VOL_CREDENTIALS);
+  while (*text != '\0') {
+    size_t length = strcspn(text, "|");
+    struct pd_record_credential *paper = &volunteer->papers[volunteer->paper_count];
+    if (volunteer->paper_count == DATA_PAPERS)
+      return table_complain(table, VOL_CREDENTIALS, "names too many papers");
+    *paper = (struct pd_record_credential)PD_RECORD_CREDENTIAL_INIT;
+    if (!papers_entry(text, length, DATA_ZONE_MIN, paper))
+      return table_complain(table, VOL_CREDENTIALS,
+                            "must be like insurance:2026-12-31|qualification.law:2027-06-30");
+    if (paper->kind == PD_CREDENTIAL_KIND_GUARDIAN_CONSENT)
+      volunteer->body.guardian_until_ms = paper->until_ms;
+    else
+      volunteer->paper_count++;
+    text += length + (text[length] == '|');
+  }
+  return true;
+}
+
+/* What the law asks about; a table may lack all of it. */
+static bool read_lawful_side(const struct table *table, struct data_volunteer *volunteer) {
+  int gender = 0;
+  bool good =
+      table_choice(table, VOL_GENDER, genders, "must be female, male or empty", &gender) &&
+      (papers_demands(table_text(table, VOL_LIMITS), volunteer->limits,
+                      &volunteer->body.n_limits) ||
+       table_complain(table, VOL_LIMITS, "must be like heavy|heights")) &&
+      read_credentials(table, volunteer);
+  volunteer->body.gender = (enum pd_gender)gender;
+  volunteer->body.limits = volunteer->limits;
   return good;
 }
 
@@ -256,7 +305,7 @@ static bool read_volunteer(const struct table *table, struct data_volunteer *vol
               table_string(table, VOL_PHONE, 1, 24, &volunteer->body.phone) &&
               table_point(table, VOL_LON, VOL_LAT, &volunteer->home) &&
               table_number(table, VOL_BRANCH, 0, 10, &volunteer->body.branch) &&
-              read_offer_side(table, volunteer);
+              read_offer_side(table, volunteer) && read_lawful_side(table, volunteer);
   volunteer->body.home = &volunteer->home;
   volunteer->body.skills = volunteer->skills;
   volunteer->body.available = volunteer->available;
@@ -293,7 +342,10 @@ enum {
   ORD_URGENCY,
   ORD_CHANNEL,
   ORD_REQUESTER,
-  ORD_SENSITIVE
+  ORD_SENSITIVE,
+  ORD_DANGER,
+  ORD_GENDER,
+  ORD_DEMANDS
 };
 static const struct table_column order_columns[] = {
     [ORD_ID] = {"id", true},
@@ -311,6 +363,9 @@ static const struct table_column order_columns[] = {
     [ORD_CHANNEL] = {"channel", true},
     [ORD_REQUESTER] = {"requester", false},
     [ORD_SENSITIVE] = {"sensitive", false},
+    [ORD_DANGER] = {"danger", false},
+    [ORD_GENDER] = {"gender", false},
+    [ORD_DEMANDS] = {"demands", false},
 };
 static const struct table_word urgencies[] = {
     {"0", PD_URGENCY_ROUTINE},
@@ -353,6 +408,19 @@ static bool read_category(const struct table *table, struct data_order *order) {
   return true;
 }
 
+/* What the task asks of its helpers; a table may lack all of it. */
+static bool read_demands(const struct table *table, struct data_order *order) {
+  int gender = 0;
+  bool good =
+      table_flag(table, ORD_DANGER, &order->body.dangerous) &&
+      table_choice(table, ORD_GENDER, genders, "must be female, male or empty", &gender) &&
+      (papers_demands(table_text(table, ORD_DEMANDS), order->demands, &order->body.n_demands) ||
+       table_complain(table, ORD_DEMANDS, "must be like heavy|heights"));
+  order->body.gender = (enum pd_gender)gender;
+  order->body.demands = order->demands;
+  return good;
+}
+
 static bool read_order(const struct table *table, struct data_order *order) {
   *order = (struct data_order){.row = table_row(table, ORD_ID), .body = PD_PLACE_ORDER_INIT};
   struct pd_place_order *body = &order->body;
@@ -368,7 +436,7 @@ static bool read_order(const struct table *table, struct data_order *order) {
       table_choice(table, ORD_CHANNEL, channels,
                    "must be miniprogram, phone, counter, grid_worker, hotline, 311 or 12345",
                    &channel) &&
-      table_flag(table, ORD_SENSITIVE, &body->sensitive);
+      table_flag(table, ORD_SENSITIVE, &body->sensitive) && read_demands(table, order);
   body->urgency = (enum pd_urgency)urgency;
   body->channel = (enum pd_channel)channel;
   body->point = &order->point;

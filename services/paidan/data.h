@@ -2,12 +2,18 @@
  * orders.csv asks for.
  *
  * Columns (a folder's README.md has them in full); those in brackets may be missing, any others are
- * ignored with a note: sites         id level parent name lon lat [adcode12] teams         id name
- * branch site                       (branch 0 is the emergency branch, 10 on the wire) team_members
- * team volunteer [role] volunteers    id name phone home_lon home_lat branch skills availability
- * radius_m max_per_week age_band [vetted emergency status] orders        id placed_at lon lat
- * category title skills volunteers_needed window_start window_end minutes urgency channel
- * [requester sensitive] Coordinates are WGS-84 in degrees.  A row that breaks a rule is reported
+ * ignored with a note:
+ *
+ *   sites         id level parent name lon lat [adcode12]
+ *   teams         id name branch site   (branch 0 is the emergency branch, 10 on the wire)
+ *   team_members  team volunteer [role]
+ *   volunteers    id name phone home_lon home_lat branch skills availability radius_m max_per_week
+ *                 age_band [vetted emergency status gender limits credentials]
+ *   orders        id placed_at lon lat category title skills volunteers_needed window_start
+ *                 window_end minutes urgency channel [requester sensitive danger gender demands]
+ *
+ * Coordinates are WGS-84 in degrees.  limits and demands: heavy|heights; credentials, each with its
+ * last day: insurance:2026-12-31|qualification.law:2027-06-30.  A row that breaks a rule is told of
  * and left out; the good ones are handed on.
  *
  * Everything that a row points to lives until its callback returns.
@@ -17,6 +23,8 @@
 
 #include "common/base/err.h"
 
+#include "services/paidan/papers.h"
+
 #include "pd_names.h"
 
 #include <stdbool.h>
@@ -24,6 +32,7 @@
 #include <stdint.h>
 
 #define DATA_SKILLS 32
+#define DATA_PAPERS 8 /* of one row */
 
 /* Where a row stands, and how far the reading has come. */
 struct data_row {
@@ -67,6 +76,9 @@ struct data_volunteer {
   enum data_status status;
   enum pd_skill skills[DATA_SKILLS];
   uint32_t available[7];
+  enum pd_demand limits[PAPERS_DEMANDS];
+  struct pd_record_credential papers[DATA_PAPERS]; /* said next; person is not set */
+  size_t paper_count;
 };
 
 struct data_order {
@@ -78,6 +90,7 @@ struct data_order {
   int64_t placed_at_ms;
   const char *requester; /* the data set's own reference, or "" */
   enum pd_skill skills[DATA_SKILLS];
+  enum pd_demand demands[PAPERS_DEMANDS];
 };
 
 /* Who hears of the rows.  Each may be NULL.  row: false ends the reading early. */

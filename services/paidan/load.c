@@ -41,6 +41,9 @@ struct flight {
   uint32_t line;
   enum data_status status; /* of a volunteer: what is said next */
   enum table_kind table;
+  uint32_t said; /* papers */
+  size_t paper_count;
+  struct pd_record_credential papers[DATA_PAPERS]; /* of a volunteer: said next */
   char ref[40];
 };
 
@@ -81,7 +84,7 @@ static void on_note(void *context, const char *file, const char *text) {
 
 /* ---- sending ---- */
 
-static void send_status(struct flight *flight, const struct pd_id *person);
+static void send_next(struct flight *flight, const struct pd_id *person);
 
 static void on_refused(struct flight *flight, const struct pd_refusal *refusal) {
   char reason[400];
@@ -109,19 +112,24 @@ static void on_reply(void *context, enum pd_err err, const struct pd_reply *repl
     json_object_set_new(
         load->refs[flight->table], flight->ref,
         is_person ? json_string(pd_id_text(&person, text)) : json_integer((json_int_t)ack->id));
-    if (is_person && flight->status != DATA_ACTIVE) {
-      send_status(flight, &person);
+    if (is_person) {
+      send_next(flight, &person);
       return;
     }
   }
   free(flight);
 }
 
-static void on_status_reply(void *context, enum pd_err err, const struct pd_reply *reply) {
+static void on_next_reply(void *context, enum pd_err err, const struct pd_reply *reply) {
   struct flight *flight = context;
+  if (err == PD_OK && reply->result_case == PD_REPLY_ACK) {
+    struct pd_id person = PD_ID(reply->ack->person);
+    send_next(flight, &person);
+    return;
+  }
   if (err != PD_OK)
     flight->load->down = true;
-  else if (reply->result_case == PD_REPLY_REFUSAL)
+  else
     on_refused(flight, reply->refusal);
   free(flight);
 }
@@ -135,8 +143,19 @@ static void send_command(struct load *load, struct flight *flight, struct pd_com
   free(flight);
 }
 
-/* Paused and exited volunteers are registered first, then paused or exited.  Runs in a reply's
- * callback: its slot is free. */
+static void send_paper(struct flight *flight, const struct pd_id *person) {
+  struct pd_command command = PD_COMMAND_INIT;
+  struct pd_record_credential *paper = &flight->papers[flight->said++];
+  char key[80];
+  snprintf(key, sizeof key, "load/volunteers/%s/paper/%u", flight->ref, flight->said);
+  command.key = key;
+  paper->person = pd_bytes(person);
+  command.body_case = PD_COMMAND_RECORD_CREDENTIAL;
+  command.record_credential = paper;
+  send_command(flight->load, flight, &command, on_next_reply);
+}
+
+/* Paused and exited volunteers are registered first, then paused or exited. */
 static void send_status(struct flight *flight, const struct pd_id *person) {
   struct pd_command command = PD_COMMAND_INIT;
   struct pd_pause_volunteer pause = PD_PAUSE_VOLUNTEER_INIT;
@@ -151,16 +170,32 @@ static void send_status(struct flight *flight, const struct pd_id *person) {
     command.pause_volunteer = &pause;
   else
     command.exit_volunteer = &leave;
-  send_command(flight->load, flight, &command, on_status_reply);
+  flight->status = DATA_ACTIVE;
+  send_command(flight->load, flight, &command, on_next_reply);
+}
+
+/* What follows a registration: papers, then the status.  Runs in a reply's callback: its slot is
+ * free. */
+static void send_next(struct flight *flight, const struct pd_id *person) {
+  if (flight->said < flight->paper_count)
+    send_paper(flight, person);
+  else if (flight->status != DATA_ACTIVE)
+    send_status(flight, person);
+  else
+    free(flight);
 }
 
 static bool send_row(struct load *load, const struct data_row *row, const char *suffix,
-                     struct pd_command *command, enum data_status status) {
+                     struct pd_command *command, const struct data_volunteer *volunteer) {
   struct flight *flight = calloc(1, sizeof *flight);
   char key[80];
   if (flight == NULL) return false;
-  *flight =
-      (struct flight){.load = load, .line = row->line, .table = load->table, .status = status};
+  *flight = (struct flight){.load = load, .line = row->line, .table = load->table};
+  if (volunteer != NULL) {
+    flight->status = volunteer->status;
+    flight->paper_count = volunteer->paper_count;
+    memcpy(flight->papers, volunteer->papers, sizeof flight->papers);
+  }
   snprintf(flight->ref, sizeof flight->ref, "%s", row->ref);
   snprintf(key, sizeof key, "load/%s/%s%s", table_names[load->table], row->ref, suffix);
   command->key = key;
@@ -177,21 +212,21 @@ static bool on_site(void *context, struct data_site *site) {
   load->level = site->body.level;
   command.body_case = PD_COMMAND_REGISTER_SITE;
   command.register_site = &site->body;
-  return send_row(load, &site->row, "", &command, DATA_ACTIVE);
+  return send_row(load, &site->row, "", &command, NULL);
 }
 
 static bool on_team(void *context, struct data_team *team) {
   struct pd_command command = PD_COMMAND_INIT;
   command.body_case = PD_COMMAND_REGISTER_TEAM;
   command.register_team = &team->body;
-  return send_row(context, &team->row, "", &command, DATA_ACTIVE);
+  return send_row(context, &team->row, "", &command, NULL);
 }
 
 static bool on_volunteer(void *context, struct data_volunteer *volunteer) {
   struct pd_command command = PD_COMMAND_INIT;
   command.body_case = PD_COMMAND_REGISTER_VOLUNTEER;
   command.register_volunteer = &volunteer->body;
-  return send_row(context, &volunteer->row, "", &command, volunteer->status);
+  return send_row(context, &volunteer->row, "", &command, volunteer);
 }
 
 static bool on_member(void *context, struct data_member *member) {
@@ -209,7 +244,7 @@ static bool on_member(void *context, struct data_member *member) {
   command.body_case = PD_COMMAND_JOIN_TEAM;
   command.join_team = &member->body;
   snprintf(suffix, sizeof suffix, "/%s", member->body.team_ref);
-  return send_row(load, &member->row, suffix, &command, DATA_ACTIVE);
+  return send_row(load, &member->row, suffix, &command, NULL);
 }
 
 /* ---- tables ---- */

@@ -22,9 +22,9 @@ static const struct option_row global_options[] = {
 };
 
 static const struct command *const families[] = {
-    up_commands,   status_commands, load_commands, order_commands,  people_commands,
-    logs_commands, trace_commands,  why_commands,  verify_commands, backup_commands,
-    archive_commands, key_commands,   hall_commands,   replay_commands,
+    up_commands,     status_commands,  load_commands, order_commands, people_commands,
+    papers_commands, logs_commands,    trace_commands, why_commands,  verify_commands,
+    backup_commands, archive_commands, key_commands,  hall_commands,  replay_commands,
 };
 #define FAMILIES (sizeof families / sizeof families[0])
 

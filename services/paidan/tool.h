@@ -60,6 +60,7 @@ extern const struct command status_commands[];
 extern const struct command load_commands[];
 extern const struct command order_commands[];
 extern const struct command people_commands[];
+extern const struct command papers_commands[];
 extern const struct command logs_commands[];
 extern const struct command trace_commands[];
 extern const struct command why_commands[];

@@ -5,6 +5,7 @@
  * over the same facts, with the policy that the log had adopted by then.
  */
 #include "common/base/calendar.h"
+#include "services/paidan/differ.h"
 #include "services/paidan/labels.h"
 #include "services/paidan/proto_json.h"
 #include "services/paidan/recall.h"
@@ -27,6 +28,7 @@ struct why {
   struct why_asked {
     struct matching_verdict verdict;
     struct matching_standing standing;
+    struct matching_facts facts;
   } *asked;     /* of the wave at hand, beside its candidates */
   size_t count;
   json_t *waves;
@@ -40,9 +42,11 @@ struct why {
 /* ---- what is told ---- */
 
 static json_t *cost_json(const struct matching_cost *cost) {
-  return json_pack("{s:I, s:I, s:I, s:I}", "way", (json_int_t)cost->way_m, "fairness",
-                   (json_int_t)cost->fairness_m, "continuity", (json_int_t)-cost->continuity_m,
-                   "rare", (json_int_t)cost->rare_m);
+  return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "way", (json_int_t)cost->way_m,
+                   "fairness", (json_int_t)cost->fairness_m, "continuity",
+                   (json_int_t)-cost->continuity_m, "rare", (json_int_t)cost->rare_m, "branch",
+                   (json_int_t)-cost->branch_m, "rural", (json_int_t)-cost->rural_m, "mutual",
+                   (json_int_t)-cost->mutual_m);
 }
 
 static json_t *verdict_json(const struct why *why, const struct matching_verdict *verdict) {
@@ -78,6 +82,8 @@ static void note_candidate(struct why *why, json_t *list, const struct matching_
   asked->verdict = *verdict;
   enum pd_err err =
       matching_stand(why->recall.core, why->order, &verdict->person, now_ms, &asked->standing);
+  pd_assert(err == PD_OK);
+  err = matching_facts(why->recall.core, why->order, &verdict->person, now_ms, &asked->facts);
   pd_assert(err == PD_OK);
   json_array_append_new(list, verdict_json(why, verdict));
 }
@@ -127,6 +133,8 @@ static void settle_candidate(const struct why *why, json_t *candidate,
     json_object_set_new(candidate, "en", json_string(invited ? "invited" : lower.en));
   }
   why_differ(&asked->verdict, &asked->standing, reason, why->dearest_m, why->tool->zone_min, &text);
+  differ_lawful(&asked->facts, reason, why->tool->zone_min, &text);
+  json_object_set_new(candidate, "rule", json_string(differ_rule(reason)));
   json_object_set_new(candidate, "differ_zh", json_string(text.zh));
   json_object_set_new(candidate, "differ_en", json_string(text.en));
 }
@@ -281,6 +289,8 @@ static void say_differ(const struct out *out, const json_t *wave) {
   json_t *candidate;
   json_array_foreach(json_object_get(wave, "candidates"), i, candidate) {
     if (text_of(candidate, "differ_zh")[0] == '\0') continue;
+    if (text_of(candidate, "rule")[0] != '\0')
+      out_text(out, "      依据 rule: %s", text_of(candidate, "rule"));
     out_text(out, "      %s", text_of(candidate, "differ_zh"));
     out_text(out, "      %s", text_of(candidate, "differ_en"));
   }

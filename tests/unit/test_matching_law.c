@@ -1,5 +1,6 @@
 /* The rules that come from law, and from what people wish: papers, minors, danger, health, rest,
  * consent, blocked pairs. */
+#include "services/matching/facts.h"
 #include "services/matching/policy.h"
 #include "services/matching/rules.h"
 #include "tests/unit/matching_harness.h"
@@ -504,4 +505,48 @@ Test(matching_law, villages_and_towns_by_their_code_are_helped_first_where_order
     cr_assert(verdict_on(10 + i, 1).cost.rural_m == (codes[i].rural ? 700 : 0), "%s",
               codes[i].code);
   }
+}
+
+/* ---- what would have had to differ ---- */
+
+static struct matching_facts facts_on(uint64_t order, uint64_t person) {
+  struct matching_facts facts;
+  struct pd_id id = core_id(person);
+  cr_assert(matching_facts(h.self, order, &id, h.now_ms, &facts) == PD_OK);
+  return facts;
+}
+
+Test(matching_law, the_facts_name_the_paper_and_the_service_it_was_needed_for) {
+  given_volunteer(1, (struct a_volunteer){.skills = {PD_SKILL_NURSING, PD_SKILL_LAW}});
+  given_qualification(1, PD_SKILL_NURSING, 0, 10 * DAY);
+  given_qualification(1, PD_SKILL_LAW, HOURS(1), HOURS(8) + 30);
+  when_placed(7, (struct an_order){.skills = {PD_SKILL_NURSING, PD_SKILL_LAW}});
+  struct matching_facts facts = facts_on(7, 1);
+  cr_assert(facts.reason == PD_REASON_QUALIFICATION && facts.skill == PD_SKILL_LAW);
+  cr_assert(facts.on_record && facts.until_ms == AT(HOURS(8) + 30));
+  cr_assert(facts.start_ms == AT(HOURS(8)) && facts.end_ms == AT(HOURS(9)));
+  struct pd_id nobody = core_id(99);
+  cr_assert(matching_facts(h.self, 7, &nobody, h.now_ms, &facts) == PD_ENOENT);
+}
+
+Test(matching_law, the_facts_name_the_service_that_is_too_near) {
+  WITH(policy.rest_min = 90);
+  given_volunteer(1, (struct a_volunteer){0});
+  given_booking(6, (struct an_order){0});
+  when_placed(7, (struct an_order){.start_min = HOURS(9), .end_min = HOURS(10)});
+  struct matching_facts facts = facts_on(7, 1);
+  cr_assert(facts.reason == PD_REASON_REST && facts.most == 90);
+  cr_assert(facts.other_start_ms == AT(HOURS(8)) && facts.other_end_ms == AT(HOURS(9)));
+}
+
+Test(matching_law, the_facts_name_what_is_demanded_and_the_minutes_of_the_day) {
+  WITH(policy.day_max_min = 100);
+  given_volunteer(1, (struct a_volunteer){0});
+  given_limit(1, PD_DEMAND_HEIGHTS, 0, 10 * DAY);
+  when_placed(7, (struct an_order){.demand = PD_DEMAND_HEIGHTS});
+  cr_assert(facts_on(7, 1).demands == 1u << PD_DEMAND_HEIGHTS);
+  given_booking(6, (struct an_order){0});
+  when_placed(8, (struct an_order){0});
+  struct matching_facts facts = facts_on(8, 1);
+  cr_assert(facts.reason == PD_REASON_DAY_FULL && facts.have == 60 && facts.most == 100);
 }
