@@ -226,7 +226,8 @@ static void fold_failed(struct pd_seat *seat, enum pd_err err) {
     return;
   }
   seat_say(seat, PD_LEVEL_ERROR, pd_kv_text("msg", "the log cannot be replayed"),
-           pd_kv_text("why", pd_err_text(err)));
+           pd_kv_text("why", pd_err_text(err)), pd_kv_uint("own_seq", seat->turn.out.last_seq),
+           pd_kv_text("next", "`paidan verify` names the entry; restore that log"));
   if (fold->caught_up && err != PD_EOLD)
     pd_seat_rebuild(seat, REREAD_MS);
   else

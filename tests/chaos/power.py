@@ -4,14 +4,10 @@ import shutil
 import signal
 import struct
 import subprocess
-import sys
 import time
 
+from ground import HERE
 from resp import Redis, RedisError
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'integration'))
-from district import Suite  # noqa: F401 (for the tests beside this file)
 
 
 def children_of(pid):

@@ -9,7 +9,8 @@ import tempfile
 import threading
 import time
 
-from power import Power, Server, Suite
+from ground import Suite
+from power import Power, Server
 
 dice = random.Random(int(os.environ.get('CHAOS_SEED', '7')))
 SHIM = sys.argv[1]
