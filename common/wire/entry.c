@@ -19,6 +19,8 @@ enum {
   TAG_MARK_UPTO = 2 << 3
 };
 
+#define ITEM_HEAD 8 /* at most: two tags, two lengths of three bytes */
+
 static const char *const log_names[PD_LOGS] = {
     [PD_LOG_UNSPECIFIED] = "unknown", [PD_LOG_INTAKE] = "intake",
     [PD_LOG_MATCHING] = "matching",   [PD_LOG_SCHEDULING] = "scheduling",
@@ -98,17 +100,20 @@ void pd_pack_mark(struct pd_packer *packer, enum pd_log log, uint64_t upto) {
 }
 
 void pd_pack_event(struct pd_packer *packer, const struct pd_event *event) {
-  size_t body = protobuf_c_message_get_packed_size(&event->base);
-  size_t inner = 1 + varint_size(body) + body;
-  pd_assert(body <= PD_EVENT_MAX);
-  pd_assert(packer->used + 1 + varint_size(inner) + inner <= packer->size);
   uint8_t *at = packer->memory + packer->used;
+  size_t room = packer->size - packer->used;
+  if (room < PD_EVENT_MAX + ITEM_HEAD) /* rare: the soft limit is far below the size */
+    pd_assert(protobuf_c_message_get_packed_size(&event->base) + ITEM_HEAD <= room);
+  /* Packed first and moved to its place: asking for its size costs as much as packing it. */
+  size_t body = protobuf_c_message_pack(&event->base, at + ITEM_HEAD);
+  pd_assert(body <= PD_EVENT_MAX);
+  const uint8_t *packed = at + ITEM_HEAD;
   *at++ = TAG_ITEM;
-  at = put_varint(at, inner);
+  at = put_varint(at, 1 + varint_size(body) + body);
   *at++ = TAG_ITEM_EVENT;
   at = put_varint(at, body);
-  at += protobuf_c_message_pack(&event->base, at);
-  packer->used = (size_t)(at - packer->memory);
+  memmove(at, packed, body);
+  packer->used = (size_t)(at + body - packer->memory);
   packer->items++;
   packer->events++;
 }

@@ -262,13 +262,13 @@ int tool_store(struct tool *tool, struct pd_store_now **store) {
 }
 
 int tool_client(struct tool *tool, const char *door, uint32_t window, struct pd_client **client) {
-  char name[40], one[TOOL_PATH], endpoint[TOOL_INSTANCES * TOOL_PATH] = "";
+  char name[40], one[TOOL_PATH], endpoint[TOOL_INSTANCES * (TOOL_PATH + 1)] = "";
   int code = tool_need_shard(tool);
   if (code != 0) return code;
   const char *chosen = args_get(&tool->args, "door");
   snprintf(name, sizeof name, "door.%.20s", chosen == NULL ? door : chosen);
   for (uint32_t i = 0; i < tool->instances; i++)
-    snprintf(endpoint + strlen(endpoint), TOOL_PATH, "%s ", tool_endpoint(tool, i, name, one));
+    strcat(strcat(endpoint, tool_endpoint(tool, i, name, one)), " ");
   struct pd_client_options options = {.endpoint = endpoint,
                                       .shard = tool->shard,
                                       .window = window,

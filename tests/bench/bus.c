@@ -29,6 +29,7 @@
 
 struct bus {
   struct lane lane;
+  struct redis_server peer; /* the peers' Redis, set up as their harness does */
   void *zmq, *pub, *sub;
   pthread_t thread;
   uint64_t target;
@@ -195,7 +196,7 @@ static void measure(struct bus *bus, uint64_t size, uint64_t messages, uint64_t 
   bus->lane.pack_ns = bus->lane.hash_ns = bus->lane.entries = bus->check_ns = bus->walk_ns = 0;
   for (uint64_t i = 0; i < rounds; i++) {
     ours.rates[i] = run_ours(bus, messages, 1000);
-    redis.rates[i] = run_peer(bus, "peer_redis", bus->lane.server.url, "", messages, size, 1000);
+    redis.rates[i] = run_peer(bus, "peer_redis", bus->peer.url, "", messages, size, 1000);
     if (bus->nats > 0)
       nats.rates[i] = run_peer(bus, "peer_nats", url, "-v file", messages, size, 1000);
     redis.ratios[i] = redis.rates[i] > 0 ? ours.rates[i] / redis.rates[i] : 0;
@@ -238,6 +239,7 @@ static void close_bus(struct bus *bus) {
     waitpid(bus->nats, NULL, 0);
   }
   redis_server_end(&bus->lane.server);
+  redis_server_end(&bus->peer);
   snprintf(command, sizeof command, "rm -rf '%s'", bus->work);
   if (system(command) != 0) perror("rm"); /* NOLINT */
 }
@@ -252,6 +254,7 @@ int bench_bus(int argc, char **argv) {
   snprintf(bus.work, sizeof bus.work, "/tmp/paidan-bus.XXXXXX");
   if (mkdtemp(bus.work) == NULL) return PD_EXIT_FAULT;
   if (!lane_open(&bus.lane, 256) || !open_bus(&bus)) return PD_EXIT_DOWN;
+  redis_server_start(&bus.peer, NULL);
   if (peers != NULL && !build_peers(&bus, peers)) {
     fprintf(
         stderr,

@@ -106,7 +106,10 @@ static void on_state(void *context, bool up, const char *why) {
 }
 
 bool lane_open(struct lane *lane, size_t size) {
-  redis_server_start(&lane->server, NULL);
+  /* As deploy/redis.conf has it, where that is not what Redis does by itself. */
+  static const char *const ours[] = {"--auto-aof-rewrite-min-size", "256mb", "--rdbcompression",
+                                     "no", NULL};
+  redis_server_start(&lane->server, ours);
   struct pd_redis_options options = {.url = lane->server.url};
   struct pd_store_now *now;
   const char *phrase = "";
