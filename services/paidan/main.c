@@ -81,7 +81,7 @@ static int list_commands(const char *word) {
       size_t length = word == NULL ? 0 : strlen(word);
       if (length > 0 && (strncmp(command->name, word, length) != 0 || command->name[length] != ' '))
         continue;
-      printf("  %-18s %s\n", command->name, command->summary);
+      printf("  %-20s  %s\n", command->name, command->summary);
       listed++;
     }
   }

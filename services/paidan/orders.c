@@ -77,6 +77,7 @@ struct placing {
   struct pd_point point;
   struct pd_id requester;
   enum pd_skill skills[8];
+  enum pd_demand demands[PAPERS_DEMANDS];
 };
 
 static int place_skills(struct tool *tool, struct placing *placing, const char *text) {
@@ -166,6 +167,21 @@ static int place_words(struct tool *tool, struct placing *placing) {
   return code;
 }
 
+/* What the task asks of its helpers. */
+static int place_demands(struct tool *tool, struct placing *placing) {
+  const char *demands = args_get(&tool->args, "demands");
+  int gender = 0, code = 0;
+  placing->body.dangerous = args_get(&tool->args, "dangerous") != NULL;
+  if (args_get(&tool->args, "gender") != NULL)
+    code = place_choice(tool, "gender", &paidan__v1__gender__descriptor, 0, &gender);
+  placing->body.gender = (enum pd_gender)gender;
+  placing->body.demands = placing->demands;
+  if (code != 0 || demands == NULL) return code;
+  if (papers_demands(demands, placing->demands, &placing->body.n_demands)) return 0;
+  return tool_usage(tool, "--demands is like heavy|heights: of heavy, heights, stairs, standing, "
+                          "outdoors, night, animals, dust");
+}
+
 static int cmd_place(struct tool *tool) {
   struct placing placing = {.body = PD_PLACE_ORDER_INIT};
   struct pd_command command = PD_COMMAND_INIT;
@@ -179,6 +195,7 @@ static int cmd_place(struct tool *tool) {
   if (code == 0) code = place_point(tool, &placing);
   if (code == 0) code = place_times(tool, &placing);
   if (code == 0) code = place_skills(tool, &placing, args_get(&tool->args, "skills"));
+  if (code == 0) code = place_demands(tool, &placing);
   if (code != 0) return code;
   command.body_case = PD_COMMAND_PLACE_ORDER;
   command.place_order = &placing.body;
@@ -577,6 +594,9 @@ static const struct option_row place_options[] = {
     {"urgency", "WORD", "routine (default), soon, urgent, emergency"},
     {"channel", "WORD", "miniprogram, phone, counter (default), grid_worker, hotline"},
     {"sensitive", NULL, "only vetted volunteers"},
+    {"dangerous", NULL, "bodily danger: only insured volunteers"},
+    {"gender", "WORD", "female or male helpers only, where the rules list the category"},
+    {"demands", "LIST", "what it asks of the body, e.g. heavy|heights"},
     {"note", "TEXT", "wishes in the resident's words; sealed"},
     {"address", "TEXT", "where exactly; sealed"},
     OPTION_AS,
