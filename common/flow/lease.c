@@ -23,9 +23,11 @@ static enum pd_lease_ask choose(const struct pd_lease *lease, bool wants, uint32
 enum pd_lease_ask pd_lease_due(struct pd_lease *lease, bool wants, uint32_t others,
                                int64_t now_ms) {
   if (lease->asked || now_ms < lease->next_ms) return PD_LEASE_NOTHING;
+  enum pd_lease_ask ask = choose(lease, wants, others, now_ms);
   lease->asked = true;
+  lease->taking = ask == PD_LEASE_TAKE;
   lease->asked_ms = now_ms;
-  return choose(lease, wants, others, now_ms);
+  return ask;
 }
 
 static void note_held(struct pd_lease *lease, const struct pd_lease_answer *answer) {
@@ -34,6 +36,12 @@ static void note_held(struct pd_lease *lease, const struct pd_lease_answer *answ
   lease->free_ms = 0;
   lease->waited = answer->waited;
   lease->waiting_holds = answer->waiting_holds;
+}
+
+/* It is free, or an earlier life of this instance has left it: then it ends soon. */
+static void note_free(struct pd_lease *lease, int64_t now_ms) {
+  lease->until_ms = 0;
+  if (lease->free_ms == 0) lease->free_ms = now_ms;
 }
 
 /* Ask again soon, and at once when the holder's time is over. */
@@ -56,12 +64,14 @@ void pd_lease_answer(struct pd_lease *lease, const struct pd_lease_answer *answe
   lease->waited = false;
   switch (answer->found) {
     case PD_LEASE_FAILED: break;
-    case PD_LEASE_HELD: note_held(lease, answer); break;
-    case PD_LEASE_OTHER: note_other(lease, answer, now_ms); break;
-    case PD_LEASE_NOBODY:
-      lease->until_ms = 0;
-      if (lease->free_ms == 0) lease->free_ms = now_ms;
+    case PD_LEASE_HELD:
+      if (lease->taking) /* only that has renewed it */
+        note_held(lease, answer);
+      else
+        note_free(lease, now_ms);
       break;
+    case PD_LEASE_OTHER: note_other(lease, answer, now_ms); break;
+    case PD_LEASE_NOBODY: note_free(lease, now_ms); break;
   }
 }
 

@@ -58,7 +58,8 @@ struct pd_lease {
   int64_t asked_ms; /* of the question under way */
   int64_t next_ms;  /* no question before */
   int64_t free_ms;  /* seen free since then; 0: not */
-  bool asked;       /* a question is under way */
+  bool asked;       /* a question is under way ... */
+  bool taking;      /* ... and it was TAKE */
   bool forgotten;   /* its answer is about what we have let go */
   bool waited;      /* the last renewal found somebody waiting ... */
   uint32_t waiting_holds;

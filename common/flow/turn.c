@@ -295,6 +295,8 @@ void pd_turn_reply(struct pd_turn *turn, enum pd_commit_reply reply) {
 
 void pd_turn_doubt(struct pd_turn *turn) { pd_writer_doubt(&turn->writer); }
 
+bool pd_turn_doubted(const struct pd_turn *turn) { return turn->writer.state == PD_WRITER_DOUBT; }
+
 bool pd_turn_lost(const struct pd_turn *turn) { return turn->writer.lost; }
 
 bool pd_turn_wants_tail(const struct pd_turn *turn) { return pd_writer_wants_tail(&turn->writer); }

@@ -181,8 +181,12 @@ const struct pd_packed *pd_turn_send(struct pd_turn *turn);
 /* The store's reply to the oldest entry that was sent. */
 void pd_turn_reply(struct pd_turn *turn, enum pd_commit_reply reply);
 
-/* The connection to the store was made anew: before anything else is sent, the tail is wanted. */
+/* The connection to the store was made anew, or the lease was over for a while: before anything
+ * else is sent, the tail is wanted. */
 void pd_turn_doubt(struct pd_turn *turn);
+
+/* Is it not known yet whether the log is as we left it? */
+bool pd_turn_doubted(const struct pd_turn *turn);
 
 /* After an outcome that is not known: the log's tail is wanted; here it is. */
 bool pd_turn_wants_tail(const struct pd_turn *turn);

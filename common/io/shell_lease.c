@@ -17,7 +17,8 @@ bool pd_seat_holds(const struct pd_seat *seat) {
 }
 
 bool pd_seat_leading(const struct pd_seat *seat) {
-  return seat->phase == PD_PHASE_LIVE && !seat->snapshot_due && pd_seat_holds(seat);
+  bool free = !seat->snapshot_due && !seat->unsure;
+  return seat->phase == PD_PHASE_LIVE && free && pd_seat_holds(seat);
 }
 
 const char *pd_seat_elsewhere(const struct pd_seat *seat, const char **instance) {
@@ -52,9 +53,14 @@ static void note_holder(struct pd_seat *seat, const struct pd_holder *holder) {
 static void on_answer(void *context, const struct pd_lease_answer *answer,
                       const struct pd_holder *holder) {
   struct pd_seat *seat = context;
-  bool forgotten = seat->lease.forgotten;
+  bool forgotten = seat->lease.forgotten, lapsed = leads(seat) && !pd_seat_holds(seat);
   pd_lease_answer(&seat->lease, answer, pd_clock_steady_ms());
   if (forgotten) return;
+  /* Somebody else may have led meanwhile, and be gone again: the tail tells. */
+  if (lapsed && answer->found == PD_LEASE_HELD) {
+    seat->unsure = true;
+    pd_turn_doubt(&seat->turn);
+  }
   if (answer->found == PD_LEASE_OTHER) note_holder(seat, holder);
   if (answer->found == PD_LEASE_HELD) seat->holder.name[0] = 0;
   if (answer->found == PD_LEASE_HELD || answer->found == PD_LEASE_OTHER) pd_seat_wake(seat);

@@ -48,7 +48,7 @@ static void on_commit(void *context, const struct pd_committed *committed) {
   if (reply == PD_COMMIT_REFUSED) note_refused(seat, committed->why);
   if (reply == PD_COMMIT_OK) seat->why[0] = 0;
   /* What would leave with it may be old by now: the tail tells, once the lease is ours again. */
-  if (!pd_seat_holds(seat)) reply = PD_COMMIT_UNKNOWN;
+  if (!pd_seat_holds(seat) || seat->unsure) reply = PD_COMMIT_UNKNOWN;
   pd_turn_reply(&seat->turn, reply);
   pd_seat_wake(seat);
 }
@@ -137,7 +137,7 @@ static void on_emitted(void *context, const struct pd_event *event) {
 
 void pd_live_tip(struct pd_seat *seat) {
   const struct pd_core *core = seat->shell->service->core;
-  if (!pd_seat_holds(seat)) return;
+  if (!pd_seat_holds(seat) || seat->unsure) return;
   char topic[64];
   int length = snprintf(topic, sizeof topic, "@%06u/%s/tip", seat->shard.code, core->name);
   struct pd_tip tip = PD_TIP_INIT;
@@ -235,10 +235,22 @@ static void fenced(struct pd_seat *seat) {
   pd_seat_rebuild(seat, FENCE_PAUSE_MS);
 }
 
+/* The lease was over for a while: nothing is done before the tail has shown that the log is as we
+ * left it.  True if it has. */
+static bool is_sure(struct pd_seat *seat) {
+  if (!seat->unsure) return true;
+  settle_doubt(seat);
+  if (pd_turn_fenced(&seat->turn))
+    fenced(seat);
+  else if (!pd_turn_doubted(&seat->turn))
+    seat->unsure = false;
+  return !seat->unsure && pd_seat_holds(seat);
+}
+
 void pd_live_round(struct pd_seat *seat) {
   struct pd_turn *turn = &seat->turn;
   bool leads = seat->phase == PD_PHASE_LIVE || seat->phase == PD_PHASE_DRAINING;
-  if (!leads || seat->stopped || !pd_seat_holds(seat)) return;
+  if (!leads || seat->stopped || !pd_seat_holds(seat) || !is_sure(seat)) return;
   pd_turn_now(turn, pd_clock_now(&seat->clock));
   uint64_t since = uv_now(&seat->shell->loop) - seat->noted_at;
   bool late = since >= NOTE_EVERY_MS && pd_turn_unnoted(turn);

@@ -123,7 +123,7 @@ static void end_leading(struct pd_seat *seat) {
   const struct pd_service *service = seat->shell->service;
   seat->stale += seat->in_flight;
   seat->in_flight = 0;
-  seat->snapshot_due = seat->lapsed = false;
+  seat->snapshot_due = seat->lapsed = seat->unsure = false;
   uv_timer_stop(&seat->deadline);
   uv_timer_stop(&seat->linger);
   pd_feeds_close(seat);

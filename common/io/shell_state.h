@@ -117,6 +117,7 @@ struct pd_seat {
   struct pd_holder holder; /* somebody else */
   int64_t holder_until;    /* steady clock: what is known of the holder is old then */
   bool lapsed;             /* it leads, but the lease is over by our clock */
+  bool unsure;             /* it is ours again: did somebody else write meanwhile? */
   bool leases_asked;       /* who leads the inputs */
   bool led_elsewhere;      /* somebody else was seen to lead since we last did */
   uint64_t leases_at;      /* loop time: do not ask before */

@@ -82,6 +82,13 @@ Test(lease, who_cannot_lead_only_looks) {
   cr_expect_eq(pd_lease_due(&lease, false, 0, 1000), PD_LEASE_LOOK);
 }
 
+Test(lease, what_an_earlier_life_has_left_is_not_ours_by_looking) {
+  cr_assert_eq(pd_lease_due(&lease, false, 0, 1000), PD_LEASE_LOOK);
+  answer(PD_LEASE_HELD, 0, 1001); /* under our name, and not renewed */
+  cr_expect_not(pd_lease_holds(&lease, 1002));
+  cr_assert_eq(pd_lease_due(&lease, true, 1, 2000), PD_LEASE_TAKE, "it is free for us long enough");
+}
+
 Test(lease, who_holds_others_lets_them_go_first_for_a_moment_that_grows) {
   cr_assert_eq(pd_lease_due(&lease, true, 2, 1000), PD_LEASE_WAIT);
   answer(PD_LEASE_NOBODY, 0, 1000);
