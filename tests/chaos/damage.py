@@ -6,7 +6,7 @@ from google.protobuf.message import DecodeError
 
 from aof import commits
 from checker import Checker, state_of
-from ground import SHARD
+from ground import SERVICES, SHARD
 from power import Server
 
 
@@ -33,8 +33,9 @@ def flip(path, dice, begin=0, end=None):
 
 
 def restore(world):
-    """The log's folder as it was before all damage."""
+    """The log's folder as it was before all damage; snapshots of the damaged one would be ahead."""
     world.tool('down', check=False)
+    shutil.rmtree(os.path.join(world.data, 'snapshots'), ignore_errors=True)
     if os.path.exists(kept(world)):
         log = os.path.join(world.data, 'log')
         shutil.rmtree(log, ignore_errors=True)
@@ -111,10 +112,10 @@ def start_refused(world, dice):
     done = world.up(wait_s=4, check=False)
     name = key.decode().rsplit(':', 1)[1]
     assert done.returncode != 0, f'{name} {ident} is damaged, and the district starts'
-    words = ('cannot be replayed', 'paidan verify')
-    reasons = [word for word in words if word in done.stderr]
-    assert len(reasons) == 2, f'refused, but why? {done.stderr}'
-    return reasons[0]
+    why = 'the log cannot be replayed'
+    said = ''.join(world.said(service) for service in SERVICES)
+    assert why in said and '`paidan verify`' in said, f'refused, but why? {done.stderr} {said}'
+    return why
 
 
 def snapshot(world, name):

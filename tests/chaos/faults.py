@@ -18,7 +18,7 @@ class NotHere(Exception):
 
 def kill(world, dice):
     """kill -9 of one to three daemons."""
-    names = dice.sample(SERVICES, dice.choice((1, 1, 2, 3)))
+    names = dice.sample(world.daemons, dice.choice((1, 1, 2, 3)))
     for name in names:
         world.kill_one(name)
         time.sleep(dice.uniform(0, 0.2))
@@ -27,7 +27,7 @@ def kill(world, dice):
 
 def stop(world, dice):
     """SIGSTOP of a daemon, and SIGCONT later."""
-    return pause(world, dice, dice.choice(SERVICES))
+    return pause(world, dice, dice.choice(world.daemons))
 
 
 def pause(world, dice, name):
@@ -79,7 +79,7 @@ def blackout(world, dice):
     seeds = [dice.randrange(1 << 32) for _ in REDIS]
     for name, seed in zip(REDIS, seeds):
         world.cut_power(name, seed, 'torn')
-    for name in SERVICES:
+    for name in world.daemons:
         world.kill_one(name)
     return 'power cut of everything'
 
@@ -153,7 +153,40 @@ def flip_snapshot(world, dice):
     return f'a bit flips in the snapshots of {", ".join(names)}'
 
 
+def standby(world, dice):
+    """Whoever leads is killed or stands still; the other instance leads on, and how soon is noted.
+
+    Who stood still wakes up as a stale leader: what it had under way must not be taken.
+    """
+    if not world.standby:
+        raise NotHere('one instance of each daemon runs (--standby)')
+    did = []
+    for service in dice.sample(SERVICES, dice.choice((1, 2, 5))):
+        name, epoch = leads(world, service), world.epoch(service)
+        dies, began = dice.random() < 0.6, time.monotonic()
+        pid = world.kill_one(name) if dies else world.stop(name)
+        try:
+            while world.epoch(service) <= epoch:
+                assert time.monotonic() < began + 15, f'nobody leads {service} after {name}'
+                time.sleep(0.01)
+            world.takeovers.append(time.monotonic() - began)
+            time.sleep(dice.uniform(0, 1))
+        finally:
+            if not dies:
+                os.kill(pid, signal.SIGCONT)
+        did.append(f'{name} {"dies" if dies else "stands still"}: {world.takeovers[-1]:.2f} s')
+    return 'takeovers: ' + ', '.join(did)
+
+
+def leads(world, service):
+    until = time.monotonic() + 15
+    while not (name := world.leader(service)):
+        assert time.monotonic() < until, f'nobody leads {service}'
+        time.sleep(0.05)
+    return name
+
+
 FAULTS = {'kill': kill, 'stop': stop, 'redis-kill': redis_kill, 'redis-stop': redis_stop,
           'power': power, 'vault-power': vault_power, 'rewrite-power': rewrite_power,
           'blackout': blackout, 'eio': eio, 'disk': disk, 'memory': memory,
-          'flip-log': flip_log, 'flip-snapshot': flip_snapshot}
+          'flip-log': flip_log, 'flip-snapshot': flip_snapshot, 'standby': standby}

@@ -6,6 +6,7 @@ no answer is sent again, the same bytes under the same key, until it has one.
 import collections
 import heapq
 import json
+import os
 import random
 import threading
 import time
@@ -40,9 +41,12 @@ class People(threading.Thread):
         super().__init__(daemon=True)
         self.district, self.dice = district, random.Random(seed)
         self.rate, self.window, self.journal = rate, window, open(journal, 'a', encoding='ascii')
-        self.doors = {name: self.socket(zmq.DEALER, f'door.{name}')
+        self.doors = {(folder, name): self.socket(zmq.DEALER, f'{folder}/door.{name}')
+                      for folder in district.folders
                       for name in ('resident', 'volunteer', 'site', 'ops')}
-        self.bus = self.socket(zmq.SUB, 'matching.pub', 'intake.pub', 'points.pub')
+        self.folder = 0                       # of the instance that leads intake, as far as known
+        self.bus = self.socket(zmq.SUB, *(f'{folder}/{log}.pub' for folder in district.folders
+                                          for log in ('matching', 'intake', 'points')))
         self.bus.subscribe(b'@')
         self.waiting, self.requests = {}, 0
         self.later, self.order_of = [], 0     # heap of (when, number, call)
@@ -60,7 +64,7 @@ class People(threading.Thread):
         socket.setsockopt(zmq.RECONNECT_IVL, 20)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 200)
         for name in names:
-            socket.connect(f'ipc://{self.district.run_dir}/{name}')
+            socket.connect(f'ipc://{name}')
         return socket
 
     # ---- the loop ----
@@ -109,12 +113,14 @@ class People(threading.Thread):
         for number, wish in list(self.waiting.items()):
             if now - wish.sent >= AGAIN_S:
                 self.counts['again'] += 1
+                self.folder = (self.folder + 1) % len(self.district.folders)  # who leads?
                 self.put(number, wish, now)
 
     def put(self, number, wish, now):
         wish.sent, wish.tries = now, wish.tries + 1
         try:
-            self.doors[wish.door].send(wish.data, zmq.NOBLOCK)
+            folder = self.district.folders[self.folder]
+            self.doors[folder, wish.door].send(wish.data, zmq.NOBLOCK)
         except zmq.Again:
             pass
 
@@ -150,6 +156,14 @@ class People(threading.Thread):
         wish = self.waiting.get(reply.request)
         if wish is None:
             self.counts['late answers'] += 1
+            return
+        if reply.HasField('moved'):
+            folder = os.path.dirname(reply.moved.endpoint[len('ipc://'):])
+            self.folder = self.district.folders.index(folder)
+            self.counts['moved'] += 1
+            wish.sent = time.monotonic()
+            self.after(0.05, lambda: self.put(reply.request, wish, time.monotonic())
+                       if reply.request in self.waiting else None)
             return
         if reply.HasField('refusal'):
             code = reply.refusal.code

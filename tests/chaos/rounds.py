@@ -12,10 +12,10 @@ from world import World
 
 
 class Rounds:
-    def __init__(self, bin_dir, shim, seed, rate=120, speed=600, say=print):
+    def __init__(self, bin_dir, shim, seed, rate=120, speed=600, say=print, standby=False):
         self.seed, self.say = seed, say
         self.dice = random.Random(seed)
-        self.world = World(bin_dir, shim, speed=speed)
+        self.world = World(bin_dir, shim, speed=speed, standby=standby)
         self.journal = os.path.join(self.world.run_dir, 'acks.jsonl')
         self.people = People(self.world, seed, self.journal, rate=rate)
         self.checker = Checker()
@@ -178,10 +178,13 @@ class Rounds:
     def summary(self):
         people, checker = self.people, self.checker
         ledger = sum(checker.balance.values())
+        spans = sorted(self.world.takeovers)
+        took = (f' ({len(spans)} forced, half within {spans[len(spans) // 2]:.2f} s, all within '
+                f'{spans[-1]:.2f} s)' if spans else '')
         states = collections.Counter(checker.closed.values())
         return (f'{self.counts["rounds"]} rounds, {len(people.acks)} acks, '
                 f'{self.counts["lost"]} lost, {self.counts["doubled"]} doubled, '
-                f'{checker.takeovers} takeovers, {checker.events} events, '
+                f'{checker.takeovers} takeovers{took}, {checker.events} events, '
                 f'{checker.placed} orders ({len(checker.orders)} open, '
                 f'{states.get(6, 0)} completed), '
                 f'{len(checker.posted)} postings (sum {ledger}), '

@@ -10,7 +10,7 @@ import time
 
 import zmq
 
-from ground import SHARD, District
+from ground import SERVICES, SHARD, District
 from power import Power, kill
 from resp import Redis, RedisError
 
@@ -20,11 +20,15 @@ REDIS = ('log.redis', 'vault.redis')
 class World(District):
     """Its logs and vault are on a small disk of their own where that can be mounted."""
 
-    def __init__(self, bin_dir, shim, speed=600, disk_mb=400, settle=True):
+    def __init__(self, bin_dir, shim, speed=600, disk_mb=400, settle=True, standby=False):
         self.bin, self.longest = bin_dir, 6.0  # seconds that something stands still
         self.run_dir = tempfile.mkdtemp(prefix='paidan-chaos.', dir='/tmp')
         self.context, self.doors = zmq.Context(), {}
         self.folders, self.shard = [self.run_dir], SHARD
+        self.standby, self.daemons, self.takeovers = standby, list(SERVICES), []
+        if standby:
+            self.folders.append(os.path.join(self.run_dir, 'b'))
+            self.daemons += ['b/' + name for name in SERVICES]
         self.power = Power(shim, os.path.join(self.run_dir, 'power'))
         self.data = os.path.join(self.run_dir, 'data')
         os.mkdir(self.data)
@@ -44,7 +48,8 @@ class World(District):
 
     def up(self, *words, wait_s=60, check=True):
         return self.tool('up', '--detach', '--shard', str(SHARD), '--zone', '+08:00',
-                         '--archive', '0', '--wait', str(wait_s), *words, check=check)
+                         '--archive', '0', '--wait', str(wait_s), *words,
+                         *(['--standby'] if self.standby else []), check=check)
 
     def tool(self, *words, check=True):
         with environment(**self.power.env, PAIDAN_SNAPSHOT_EVERY='1500'):
@@ -103,7 +108,7 @@ class World(District):
         """The end of what it wrote."""
         try:
             with open(os.path.join(self.run_dir, name + '.log'), encoding='utf-8') as file:
-                return file.read()[-600:]
+                return file.read()[-3000:]
         except OSError:
             return ''
 
@@ -139,6 +144,19 @@ class World(District):
                 if time.monotonic() > until:
                     raise
                 time.sleep(0.05)
+
+    # ---- who leads ----
+
+    def leader(self, service):
+        """Of a daemon: its name here; None: nobody does."""
+        name = self.ask('log.redis', 'HGET', f'{{{SHARD:06d}}}:lease:{service}', 'n')
+        return {b'a': service, b'b': 'b/' + service}.get(name)
+
+    def epoch(self, service):
+        """Of the last entry in its log."""
+        rows = self.ask('log.redis', 'XREVRANGE', f'{{{SHARD:06d}}}:log:{service}', '+', '-',
+                        'COUNT', 1)
+        return int(dict(zip(rows[0][1][::2], rows[0][1][1::2]))[b'p']) if rows else 0
 
     # ---- the disk ----
 
