@@ -1,4 +1,5 @@
 /* The invariants of matching_core.h, walked and asserted. */
+#include "services/matching/coverage.h"
 #include "services/matching/state.h"
 
 static void check_booking(const struct matching *self, uint32_t at) {
@@ -146,6 +147,7 @@ void state_check(const struct matching *self) {
   uint64_t bookings = 0, offers = 0;
   check_papers(self);
   check_orders(self);
+  coverage_check(self);
   check_served(self);
   for (uint32_t number = 0; number < self->facts->volunteers; number++)
     check_volunteer(self, number, &bookings, &offers);

@@ -1,6 +1,7 @@
 #include "services/matching/matching_core.h"
 
 #include "services/matching/cost.h"
+#include "services/matching/coverage.h"
 #include "services/matching/direct.h"
 #include "services/matching/nearby.h"
 #include "services/matching/policy.h"
@@ -32,6 +33,8 @@ static void init_image(struct matching *self, struct pd_arena *arena) {
   pd_idmap_init(&self->volunteer_by_id, arena, limits->persons);
   pd_map_init(&self->order_by_id, arena, limits->orders);
   pd_map_init(&self->offer_by_id, arena, limits->offers);
+  self->places = PD_ARENA_ARRAY(arena, struct place, limits->orders);
+  pd_map_init(&self->place_of, arena, limits->orders);
   pd_pool_init(&self->free_orders, arena, limits->orders);
   pd_pool_init(&self->free_offers, arena, limits->offers);
   pd_pool_init(&self->free_asked, arena, limits->asked);
@@ -63,13 +66,13 @@ static void matching_apply(void *state, const struct pd_event *event) {
   struct matching *self = state;
   switch (event->body_case) {
     case PD_EVENT_VOLUNTEER_REGISTERED:
-      state_volunteer_registered(self, event->volunteer_registered);
+      state_volunteer_registered(self, event->volunteer_registered, event->time_ms);
       break;
     case PD_EVENT_VOLUNTEER_PAUSED:
       state_volunteer_status(self, PD_ID(event->volunteer_paused->person), VOLUNTEER_PAUSED);
       break;
     case PD_EVENT_VOLUNTEER_RESUMED:
-      state_volunteer_resumed(self, PD_ID(event->volunteer_resumed->person));
+      state_volunteer_resumed(self, PD_ID(event->volunteer_resumed->person), event->time_ms);
       break;
     case PD_EVENT_VOLUNTEER_EXITED:
       state_volunteer_status(self, PD_ID(event->volunteer_exited->person), VOLUNTEER_EXITED);
@@ -83,7 +86,10 @@ static void matching_apply(void *state, const struct pd_event *event) {
       state_credential_recorded(self, event->credential_recorded);
       break;
     case PD_EVENT_PAIR_BLOCKED: state_pair_blocked(self, event->pair_blocked); break;
-    case PD_EVENT_ORDER_PLACED: state_order_placed(self, event->order_placed); break;
+    case PD_EVENT_ORDER_PLACED:
+      state_order_placed(self, event->order_placed, event->time_ms);
+      break;
+    case PD_EVENT_DAY_BEGAN: coverage_forget(self, event->day_began->start_ms); break;
     case PD_EVENT_ORDER_CANCELLED: state_order_stopped(self, event->order_cancelled->order); break;
     case PD_EVENT_SERVICE_STARTED: state_service_started(self, event->service_started); break;
     case PD_EVENT_ORDER_SERVED: state_order_stopped(self, event->order_served->order); break;
@@ -109,7 +115,7 @@ static void matching_apply(void *state, const struct pd_event *event) {
     case PD_EVENT_STAR_REACHED: case PD_EVENT_MESSAGE_SENT: case PD_EVENT_MESSAGE_FAILED:
     case PD_EVENT_MESSAGE_SUPPRESSED: case PD_EVENT_EXTERNAL_NOTED:
     case PD_EVENT_OFFER_COMMANDED: case PD_EVENT_ORDER_ASKED: case PD_EVENT_OFFER_DENIED:
-    case PD_EVENT_COVERAGE_NOTED: case PD_EVENT_DAY_BEGAN: break;
+    case PD_EVENT_COVERAGE_NOTED: break;
   }
 }
 
@@ -157,6 +163,7 @@ static void follow(struct matching *self, const struct pd_event *event, struct p
       break;
     case PD_EVENT_OFFER_COMMANDED: direct_commanded(self, out, event->offer_commanded); break;
     case PD_EVENT_ORDER_ASKED: direct_asked(self, out, event->order_asked); break;
+    case PD_EVENT_DAY_BEGAN: coverage_say(self, out); break;
     case PD_EVENT_NOT_SET: case PD_EVENT_CASE_SIZE:
     case PD_EVENT_EPOCH_BEGAN: case PD_EVENT_INPUTS_NOTED: case PD_EVENT_SITE_REGISTERED:
     case PD_EVENT_TEAM_REGISTERED: case PD_EVENT_TEAM_JOINED: case PD_EVENT_RESIDENT_REGISTERED:
@@ -169,8 +176,7 @@ static void follow(struct matching *self, const struct pd_event *event, struct p
     case PD_EVENT_HOLD_RESOLVED: case PD_EVENT_STAR_REACHED: case PD_EVENT_MESSAGE_SENT:
     case PD_EVENT_MESSAGE_FAILED: case PD_EVENT_MESSAGE_SUPPRESSED: case PD_EVENT_EXTERNAL_NOTED:
     case PD_EVENT_POLICY_ADOPTED:
-    case PD_EVENT_OFFER_DENIED: case PD_EVENT_COVERAGE_NOTED:
-    case PD_EVENT_DAY_BEGAN: break;
+    case PD_EVENT_OFFER_DENIED: case PD_EVENT_COVERAGE_NOTED: break;
   }
 }
 

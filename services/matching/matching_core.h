@@ -10,9 +10,9 @@
  *                    order_placed  order_cancelled  offer_answered
  *                    volunteer_withdrew  service_started  order_served  order_closed
  *                    offer_commanded  order_asked
- *                  scheduling: wave_due  order_escalated  order_expired  no_show_noted
+ *                  scheduling: day_began  wave_due  order_escalated  order_expired  no_show_noted
  *     events out:  policy_adopted  wave_opened  offer_made  offer_closed  offer_denied
- *                  slot_filled  slot_reopened  order_staffed  order_unmatched
+ *                  slot_filled  slot_reopened  order_staffed  order_unmatched  coverage_noted
  *
  * Invariants (walked by matching_core.check):
  *     - a slot is won once: an order's bookings have different slots, exactly its filled ones;
@@ -63,6 +63,9 @@ struct matching_policy {
   uint32_t phase_offers;    /* of an emergency: invitations of a phase for each free slot */
   uint32_t phase_ring_m;    /* each phase looks so much farther */
   uint32_t phase_minutes;   /* from one phase to the next */
+  uint32_t coverage_m;      /* a place is covered if somebody active lives within so many metres */
+  uint32_t coverage_holes;  /* places that coverage_noted lists, 0 .. 64 */
+  uint32_t starved_days;    /* who was not invited for so long is told of */
   uint32_t rest_min;        /* minutes between two services of one volunteer */
   uint32_t day_max_min;     /* minutes of service on one local day; 0: as many as fit */
   uint32_t dangerous;       /* 1: every order counts as dangerous */

@@ -47,6 +47,9 @@ const struct matching_policy matching_policy_default = {
     .rural_m = 500,
     .mutual_m = 0,
     .mutual_days = 90,
+    .coverage_m = 1000,
+    .coverage_holes = 20,
+    .starved_days = 30,
 };
 
 const struct policy_row policy_rows[POLICY_ROWS] = {
@@ -120,6 +123,13 @@ const struct policy_row policy_rows[POLICY_ROWS] = {
     BRANCH_ROW("health", 8),
     BRANCH_ROW("ecology", 9),
     BRANCH_ROW("emergency", 10),
+    ROW("coverage_m", COVERAGE_M, coverage_m, 100, 50000,
+        "Metres within which somebody must live for a place to be covered (1000: fifteen minutes "
+        "on foot); for all kinds alike."),
+    ROW("coverage_holes", COVERAGE_HOLES, coverage_holes, 0, 64,
+        "Places without anybody near that coverage_noted lists (20); for all kinds alike."),
+    ROW("starved_days", STARVED_DAYS, starved_days, 1, 3650,
+        "Days without an invitation after which a volunteer is told of (30); for all kinds alike."),
 };
 
 uint32_t policy_get(const struct matching_policy *policy, const struct policy_row *row) {

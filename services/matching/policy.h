@@ -8,7 +8,7 @@
 
 #include "services/matching/matching_core.h"
 
-#define POLICY_ROWS 40
+#define POLICY_ROWS 43
 
 /* One number, as the contract, the rules file and the state know it. */
 struct policy_row {

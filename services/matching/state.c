@@ -1,6 +1,7 @@
 #include "services/matching/state.h"
 
 #include "common/base/calendar.h"
+#include "services/matching/coverage.h"
 #include "services/matching/policy.h"
 
 #define CELL_X_MAX 179999
@@ -68,6 +69,11 @@ static uint32_t *served_by(const struct matching *self, const struct pd_id *resi
 uint32_t state_served_by(const struct matching *self, const struct pd_id *resident) {
   pd_assert(!pd_id_is_zero(resident));
   return *served_by(self, resident);
+}
+
+const struct matching_policy *state_policy_for_all(const struct matching *self) {
+  pd_assert(state_rules(self)->of[0].coverage_m > 0);
+  return &state_rules(self)->of[0];
 }
 
 uint32_t state_wave_size(const struct matching *self, const struct order *order) {
@@ -203,7 +209,8 @@ void state_site_registered(struct matching *self, const struct pd_site_registere
   self->rural[said->site] = is_rural(said->code);
 }
 
-void state_volunteer_registered(struct matching *self, const struct pd_volunteer_registered *said) {
+void state_volunteer_registered(struct matching *self, const struct pd_volunteer_registered *said,
+                                int64_t time_ms) {
   uint32_t number = volunteer_number(self, PD_ID(said->person));
   if (number == PD_NONE) return;
   struct volunteer *volunteer = &self->volunteers[number];
@@ -219,6 +226,7 @@ void state_volunteer_registered(struct matching *self, const struct pd_volunteer
   volunteer->gender = (uint8_t)said->gender;
   volunteer->vetted = said->vetted != 0;
   volunteer->emergency = said->emergency != 0;
+  volunteer->since_ms = sane_time(time_ms);
   volunteer->status = VOLUNTEER_ACTIVE;
   index_volunteer(self, number);
 }
@@ -233,18 +241,21 @@ void state_volunteer_status(struct matching *self, struct pd_id person,
   index_volunteer(self, number);
 }
 
-void state_volunteer_resumed(struct matching *self, struct pd_id person) {
+void state_volunteer_resumed(struct matching *self, struct pd_id person, int64_t time_ms) {
   uint32_t number = state_volunteer(self, &person);
   if (number == PD_NONE || self->volunteers[number].status != VOLUNTEER_PAUSED) return;
+  self->volunteers[number].since_ms = sane_time(time_ms);
   self->volunteers[number].status = VOLUNTEER_ACTIVE;
   index_volunteer(self, number);
 }
 
-void state_order_placed(struct matching *self, const struct pd_order_placed *said) {
+void state_order_placed(struct matching *self, const struct pd_order_placed *said,
+                        int64_t time_ms) {
   if (said->order == 0 || state_order(self, said->order) != 0) return;
   if (pd_pool_free(&self->free_orders) == 0) return;
   uint32_t entry = pd_pool_take(&self->free_orders) + 1;
   pd_assert(self->orders[entry].id == 0);
+  coverage_asked(self, square_of(said->cell), sane_time(time_ms));
   pd_map_put(&self->order_by_id, said->order, entry);
   self->orders[entry] = (struct order){
       .id = said->order,

@@ -53,6 +53,7 @@ struct volunteer {
   int64_t done_day; /* local day of such services, and how many minutes it held */
   int64_t helped_ms; /* end of the latest service that this person received; 0: none was */
   int64_t offered_ms; /* when the last offer was made; 0: none was */
+  int64_t since_ms;   /* registered, or back from a pause */
   struct pd_id served; /* the resident who was served last */
   struct pd_square cell;
   uint32_t load;    /* offers up to that time, in STATE_LOAD_ONEs, halved every week */
@@ -134,12 +135,21 @@ struct booking {
   uint32_t started;
 };
 
+/* A cell from which help was asked for (coverage.h). */
+struct place {
+  struct pd_square cell;
+  int64_t period; /* of the latest order */
+  uint32_t orders; /* in that period */
+  uint32_t before; /* in the one before it */
+};
+
 /* Counters of the image. */
 struct facts {
   uint64_t volunteers; /* numbers given out */
   uint64_t active;     /* of them */
   uint64_t radius_m;   /* no volunteer has ever wished to travel farther */
   uint64_t last_offer; /* highest id said */
+  uint64_t places;     /* that are remembered */
   uint32_t skilled[32]; /* active volunteers with each skill */
   struct matching_answers answers[MATCHING_KINDS];
   struct matching_rules rules; /* as adopted */
@@ -177,6 +187,8 @@ struct matching {
   struct pd_idmap volunteer_by_id;
   struct pd_map order_by_id;
   struct pd_map offer_by_id;
+  struct place *places;
+  struct pd_map place_of; /* by cell */
   struct pd_pool free_orders;
   struct pd_pool free_offers;
   struct pd_pool free_asked;
@@ -221,6 +233,9 @@ int64_t state_day(const struct matching *self, int64_t time_ms);
 const struct matching_rules *state_rules(const struct matching *self);
 const struct matching_policy *state_policy(const struct matching *self, const struct order *order);
 
+/* The rules in force for what concerns no single kind of order. */
+const struct matching_policy *state_policy_for_all(const struct matching *self);
+
 /* How many volunteers served this resident last: never fewer than do, rarely more. */
 uint32_t state_served_by(const struct matching *self, const struct pd_id *resident);
 
@@ -242,15 +257,17 @@ uint32_t state_wanted_slots(const struct order *order);
 int64_t state_latest_start(const struct order *order);
 
 /* Fold one event; one function for each kind that changes something here. */
-void state_volunteer_registered(struct matching *self, const struct pd_volunteer_registered *said);
+void state_volunteer_registered(struct matching *self, const struct pd_volunteer_registered *said,
+                                int64_t time_ms);
 void state_volunteer_status(struct matching *self, struct pd_id person,
                             enum volunteer_status status);
-void state_volunteer_resumed(struct matching *self, struct pd_id person);
 void state_site_registered(struct matching *self, const struct pd_site_registered *said);
 void state_credential_recorded(struct matching *self, const struct pd_credential_recorded *said);
 void state_pair_blocked(struct matching *self, const struct pd_pair_blocked *said);
 void state_forget_papers(struct matching *self, struct pd_id person);
-void state_order_placed(struct matching *self, const struct pd_order_placed *said);
+void state_volunteer_resumed(struct matching *self, struct pd_id person, int64_t time_ms);
+void state_order_placed(struct matching *self, const struct pd_order_placed *said,
+                        int64_t time_ms);
 void state_order_stopped(struct matching *self, uint64_t id);
 void state_order_closed(struct matching *self, uint64_t id);
 void state_service_started(struct matching *self, const struct pd_service_started *said);

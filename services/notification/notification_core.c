@@ -41,7 +41,8 @@ struct hold {
 
 struct facts {
   uint64_t last_order; /* the highest number placed: what is unknown and not above it is closed */
-  uint64_t zero;
+  uint32_t center;     /* the site that hears of the whole district; 0: none yet */
+  uint32_t zero;
 };
 
 struct notification {
@@ -381,6 +382,19 @@ static void on_offer_closed(struct notification *self, const struct pd_event *ev
                  closed->reason == PD_REASON_FILLED);
 }
 
+/* The centre hears where nobody is and who waits, if there is anything to hear. */
+static void on_coverage_noted(struct notification *self, const struct pd_event *event) {
+  pd_assert(event->body_case == PD_EVENT_COVERAGE_NOTED);
+  const struct pd_coverage_noted *noted = event->coverage_noted;
+  if (noted->uncovered == 0 && noted->starved == 0) return;
+  struct notification_message message = draft(self, event, 0, PD_TEMPLATE_COVERAGE, 0);
+  message.site = self->facts->center;
+  message.cells = noted->uncovered;
+  message.asked = noted->uncovered_orders;
+  message.starved = noted->starved;
+  say(self, &message, 0);
+}
+
 /* Who asked in the hall hears why it is not to be had; a coordinator reads it where it was said. */
 static void on_offer_denied(struct notification *self, const struct pd_event *event) {
   pd_assert(event->body_case == PD_EVENT_OFFER_DENIED);
@@ -565,13 +579,14 @@ static void on_star_reached(struct notification *self, const struct pd_event *ev
   say(self, &message, 0);
 }
 
-/* ---- its own facts --------------------------------------------------------------------------- */
-
 static void on_done(struct notification *self, const struct pd_position *about, uint32_t part) {
   if (about == NULL) return;
   uint32_t at = pending_find(&self->pending, about->log, about->seq, part);
   if (at != 0) pending_remove(&self->pending, at);
 }
+
+/* The three ways in which a message ends say alike what it was. */
+#define DONE(body) on_done(self, (body)->about, (body)->part)
 
 static void notification_apply(void *state, const struct pd_event *event) {
   struct notification *self = state;
@@ -586,6 +601,10 @@ static void notification_apply(void *state, const struct pd_event *event) {
     case PD_EVENT_OFFER_MADE: on_offer_made(self, event); break;
     case PD_EVENT_OFFER_CLOSED: on_offer_closed(self, event); break;
     case PD_EVENT_OFFER_DENIED: on_offer_denied(self, event); break;
+    case PD_EVENT_COVERAGE_NOTED: on_coverage_noted(self, event); break;
+    case PD_EVENT_SITE_REGISTERED:
+      if (event->site_registered->parent == 0) self->facts->center = event->site_registered->site;
+      break;
     case PD_EVENT_SLOT_FILLED: on_slot_filled(self, event); break;
     case PD_EVENT_SLOT_REOPENED: on_slot_reopened(self, event); break;
     case PD_EVENT_ORDER_STAFFED: on_order_staffed(self, event); break;
@@ -595,37 +614,19 @@ static void notification_apply(void *state, const struct pd_event *event) {
     case PD_EVENT_HOLD_PLACED: on_hold_placed(self, event); break;
     case PD_EVENT_HOLD_RESOLVED: on_hold_resolved(self, event); break;
     case PD_EVENT_STAR_REACHED: on_star_reached(self, event); break;
-    case PD_EVENT_MESSAGE_SENT:
-      on_done(self, event->message_sent->about, event->message_sent->part);
-      break;
-    case PD_EVENT_MESSAGE_FAILED:
-      on_done(self, event->message_failed->about, event->message_failed->part);
-      break;
-    case PD_EVENT_MESSAGE_SUPPRESSED:
-      on_done(self, event->message_suppressed->about, event->message_suppressed->part);
-      break;
-    case PD_EVENT_EPOCH_BEGAN:
-    case PD_EVENT_INPUTS_NOTED:
-    case PD_EVENT_SITE_REGISTERED: case PD_EVENT_TEAM_REGISTERED: case PD_EVENT_TEAM_JOINED:
-    case PD_EVENT_VOLUNTEER_REGISTERED: case PD_EVENT_VOLUNTEER_PAUSED:
+    case PD_EVENT_MESSAGE_SENT: DONE(event->message_sent); break;
+    case PD_EVENT_MESSAGE_FAILED: DONE(event->message_failed); break;
+    case PD_EVENT_MESSAGE_SUPPRESSED: DONE(event->message_suppressed); break;
+    case PD_EVENT_EPOCH_BEGAN: case PD_EVENT_INPUTS_NOTED: case PD_EVENT_TEAM_REGISTERED:
+    case PD_EVENT_TEAM_JOINED: case PD_EVENT_VOLUNTEER_REGISTERED: case PD_EVENT_VOLUNTEER_PAUSED:
     case PD_EVENT_VOLUNTEER_RESUMED: case PD_EVENT_VOLUNTEER_EXITED:
-    case PD_EVENT_RESIDENT_REGISTERED:
-    case PD_EVENT_ORDER_CANCELLED:
-    case PD_EVENT_OFFER_ANSWERED:
-    case PD_EVENT_VOLUNTEER_WITHDREW:
-    case PD_EVENT_ORDER_RATED:
-    case PD_EVENT_HOLD_DECIDED:
-    case PD_EVENT_POLICY_ADOPTED: case PD_EVENT_EXTERNAL_NOTED:
-    case PD_EVENT_CREDENTIAL_RECORDED: case PD_EVENT_PAIR_BLOCKED: /* nobody is told */
-    case PD_EVENT_OFFER_COMMANDED: case PD_EVENT_ORDER_ASKED: case PD_EVENT_DAY_BEGAN:
-    case PD_EVENT_COVERAGE_NOTED:
-    case PD_EVENT_WAVE_OPENED:
-    case PD_EVENT_ORDER_UNMATCHED:
-    case PD_EVENT_WAVE_DUE:
-    case PD_EVENT_ORDER_EXPIRED:
-    case PD_EVENT_NO_SHOW_NOTED:
-    case PD_EVENT_NOT_SET:
-    case PD_EVENT_CASE_SIZE: break;
+    case PD_EVENT_RESIDENT_REGISTERED: case PD_EVENT_ORDER_CANCELLED: case PD_EVENT_OFFER_ANSWERED:
+    case PD_EVENT_VOLUNTEER_WITHDREW: case PD_EVENT_ORDER_RATED: case PD_EVENT_HOLD_DECIDED:
+    case PD_EVENT_POLICY_ADOPTED: case PD_EVENT_EXTERNAL_NOTED: case PD_EVENT_CREDENTIAL_RECORDED:
+    case PD_EVENT_PAIR_BLOCKED: case PD_EVENT_OFFER_COMMANDED: case PD_EVENT_ORDER_ASKED:
+    case PD_EVENT_DAY_BEGAN: case PD_EVENT_WAVE_OPENED: case PD_EVENT_ORDER_UNMATCHED:
+    case PD_EVENT_WAVE_DUE: case PD_EVENT_ORDER_EXPIRED: case PD_EVENT_NO_SHOW_NOTED:
+    case PD_EVENT_NOT_SET: case PD_EVENT_CASE_SIZE: break;
   }
 }
 
@@ -737,8 +738,6 @@ static void notification_check(const void *state) {
   pd_assert(booked == *self->booking_pool.taken);
 }
 
-/* ---- reading --------------------------------------------------------------------------------- */
-
 bool notification_next(const struct notification *self, int64_t now_ms,
                        struct notification_cursor *cursor, struct notification_message *message) {
   const struct pending *entries = self->pending.entries;
@@ -777,11 +776,11 @@ struct notification_counts notification_count(const struct notification *self) {
 
 /* Said by the logs that are followed here, and nothing to this core: see the switches above. */
 static const uint8_t passed_over[] = {
-    PD_EVENT_SITE_REGISTERED, PD_EVENT_TEAM_REGISTERED, PD_EVENT_TEAM_JOINED,
-    PD_EVENT_VOLUNTEER_REGISTERED, PD_EVENT_VOLUNTEER_PAUSED, PD_EVENT_VOLUNTEER_RESUMED,
-    PD_EVENT_VOLUNTEER_EXITED, PD_EVENT_RESIDENT_REGISTERED, PD_EVENT_ORDER_CANCELLED,
-    PD_EVENT_OFFER_ANSWERED, PD_EVENT_VOLUNTEER_WITHDREW, PD_EVENT_ORDER_RATED,
-    PD_EVENT_HOLD_DECIDED, PD_EVENT_EXTERNAL_NOTED, PD_EVENT_POLICY_ADOPTED, PD_EVENT_WAVE_OPENED,
+    PD_EVENT_TEAM_REGISTERED, PD_EVENT_TEAM_JOINED, PD_EVENT_VOLUNTEER_REGISTERED,
+    PD_EVENT_VOLUNTEER_PAUSED, PD_EVENT_VOLUNTEER_RESUMED, PD_EVENT_VOLUNTEER_EXITED,
+    PD_EVENT_RESIDENT_REGISTERED, PD_EVENT_ORDER_CANCELLED, PD_EVENT_OFFER_ANSWERED,
+    PD_EVENT_VOLUNTEER_WITHDREW, PD_EVENT_ORDER_RATED, PD_EVENT_HOLD_DECIDED,
+    PD_EVENT_EXTERNAL_NOTED, PD_EVENT_POLICY_ADOPTED, PD_EVENT_WAVE_OPENED,
     PD_EVENT_ORDER_UNMATCHED, PD_EVENT_WAVE_DUE, PD_EVENT_ORDER_EXPIRED, PD_EVENT_NO_SHOW_NOTED,
     PD_EVENT_OFFER_COMMANDED, PD_EVENT_ORDER_ASKED, PD_EVENT_DAY_BEGAN,
     PD_EVENT_CREDENTIAL_RECORDED, PD_EVENT_PAIR_BLOCKED, 0};

@@ -15,6 +15,7 @@
  *     offer_closed FILLED, ORDER_ENDED,
  *       OVERLAP, CAPACITY, HOURS, FULL   volunteer OFFER_WITHDRAWN, if the OFFER went out; where an
  *                                        emergency is FILLED: STOOD_DOWN
+ *     coverage_noted                     the centre COVERAGE, if anybody waits or a place is bare
  *     offer_denied (asked in the hall)   volunteer ASK_DENIED
  *     slot_filled                        volunteer BOOKED (0), requester HELP_FOUND (1)
  *     slot_reopened                      requester HELPER_LOST, if the HELP_FOUND went out

@@ -25,7 +25,8 @@ enum scheduling_purpose {
   SCHEDULING_RATING,
   SCHEDULING_START_REMINDER,
   SCHEDULING_NO_SHOW,
-  SCHEDULING_FINISH_REMINDER
+  SCHEDULING_FINISH_REMINDER,
+  SCHEDULING_DAY /* of no order */
 };
 
 /* One bit of `said`. */

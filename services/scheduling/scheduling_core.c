@@ -35,6 +35,8 @@ struct timers {
 /* In the image. */
 struct facts {
   uint64_t folded; /* events applied */
+  int64_t day_ms;  /* local midnight of the day that has begun; 0: none yet */
+  uint64_t orders; /* placed since then */
 };
 
 struct scheduling {
@@ -42,18 +44,20 @@ struct scheduling {
   struct scheduling_jobs jobs;
   struct timers *timers;
   struct facts *facts;
+  int32_t zone_min;
+  uint32_t zero;
 };
 
 static void *init(struct pd_arena *arena, const struct pd_limits *limits,
                   const struct pd_shard *shard, const void *policy) {
-  (void)shard;
   struct scheduling *self = PD_ARENA_ARRAY(arena, struct scheduling, 1);
+  self->zone_min = shard->zone_min;
   self->policy = scheduling_policy_default;
   if (policy != NULL) self->policy = *(const struct scheduling_policy *)policy;
   pd_assert(self->policy.retry_divisor > 0 && self->policy.retry_min_ms > 0);
   pd_assert(self->policy.events_each_call > 0);
   self->timers = PD_ARENA_ARRAY(arena, struct timers, 1);
-  pd_heap_init(&self->timers->heap, arena, limits->orders + limits->bookings);
+  pd_heap_init(&self->timers->heap, arena, limits->orders + limits->bookings + 1);
   pd_arena_begin_image(arena);
   self->facts = PD_ARENA_ARRAY(arena, struct facts, 1);
   scheduling_jobs_init(&self->jobs, arena, limits);
@@ -70,8 +74,22 @@ static uint32_t bookings_max(const struct scheduling *self) {
   return (uint32_t)self->jobs.free_bookings.capacity;
 }
 
+/* The day has a timer behind those of jobs and bookings. */
+static uint32_t day_timer(const struct scheduling *self) {
+  return jobs_max(self) + bookings_max(self);
+}
+
+/* The next day begins, if there is anything to tell of this one. */
+static struct scheduling_due due_of_day(const struct scheduling *self) {
+  pd_assert(self->facts->orders == 0 || self->facts->day_ms != 0);
+  if (self->facts->orders == 0) return (struct scheduling_due){.when = PD_NEVER};
+  return (struct scheduling_due){.when = self->facts->day_ms + PD_DAY_MS,
+                                 .purpose = SCHEDULING_DAY};
+}
+
 static struct scheduling_due due_of(const struct scheduling *self, uint32_t what) {
   if (what < jobs_max(self)) return scheduling_due_of_job(&self->policy, &self->jobs.jobs[what]);
+  if (what == day_timer(self)) return due_of_day(self);
   pd_assert(what - jobs_max(self) < bookings_max(self));
   const struct scheduling_booking *booking = &self->jobs.bookings[what - jobs_max(self)];
   if (booking->job == 0) return (struct scheduling_due){.when = PD_NEVER};
@@ -101,7 +119,7 @@ static void set_booking_timer(const struct scheduling *self,
  * back. */
 static void want_timers(const struct scheduling *self) {
   if (self->timers->folded == self->facts->folded) return;
-  uint32_t all = jobs_max(self) + bookings_max(self);
+  uint32_t all = day_timer(self) + 1;
   for (uint32_t what = 0; what < all; what++) set_timer(self, what);
   self->timers->folded = self->facts->folded;
   pd_assert(*self->timers->heap.count <= all);
@@ -112,6 +130,20 @@ static void want_timers(const struct scheduling *self) {
 static int64_t bounded_ms(int64_t time_ms) {
   if (time_ms > TIME_MAX) return TIME_MAX;
   return time_ms < 0 ? 0 : time_ms;
+}
+
+static int64_t midnight_of(const struct scheduling *self, int64_t time_ms) {
+  return pd_date_ms(pd_date_of(time_ms, self->zone_min), self->zone_min);
+}
+
+/* An order: this day has something to tell of when it is over. */
+static void note_day(struct scheduling *self, int64_t now_ms) {
+  int64_t midnight_ms = midnight_of(self, now_ms);
+  pd_assert(midnight_ms <= now_ms);
+  if (self->facts->orders++ == 0 && midnight_ms > self->facts->day_ms)
+    self->facts->day_ms = midnight_ms;
+  pd_assert(self->facts->orders > 0);
+  set_timer(self, day_timer(self));
 }
 
 static void on_order_placed(struct scheduling *self, const struct pd_order_placed *body,
@@ -340,7 +372,15 @@ static void fold(struct scheduling *self, const struct pd_event *event) {
     scheduling_site_note(&self->jobs, body->site, body->level, body->parent);
     return;
   }
-  case PD_EVENT_ORDER_PLACED: on_order_placed(self, event->order_placed, now_ms); return;
+  case PD_EVENT_ORDER_PLACED:
+    note_day(self, now_ms);
+    on_order_placed(self, event->order_placed, now_ms);
+    return;
+  case PD_EVENT_DAY_BEGAN:
+    self->facts->day_ms = bounded_ms(event->day_began->start_ms);
+    self->facts->orders = 0;
+    set_timer(self, day_timer(self));
+    return;
   case PD_EVENT_ORDER_CLOSED: on_order_closed(self, event->order_closed); return;
   case PD_EVENT_SERVICE_STARTED: on_service_started(self, event->service_started); return;
   case PD_EVENT_SERVICE_FINISHED: on_service_finished(self, event->service_finished); return;
@@ -374,7 +414,6 @@ static void fold(struct scheduling *self, const struct pd_event *event) {
   case PD_EVENT_HOLD_DECIDED: case PD_EVENT_OFFER_CLOSED:
   case PD_EVENT_POLICY_ADOPTED: case PD_EVENT_EXTERNAL_NOTED: case PD_EVENT_OFFER_COMMANDED:
   case PD_EVENT_ORDER_ASKED: case PD_EVENT_OFFER_DENIED: case PD_EVENT_COVERAGE_NOTED:
-  case PD_EVENT_DAY_BEGAN:
   case PD_EVENT_POINTS_POSTED: case PD_EVENT_HOLD_PLACED: case PD_EVENT_HOLD_RESOLVED:
   case PD_EVENT_STAR_REACHED: case PD_EVENT_MESSAGE_SENT: case PD_EVENT_MESSAGE_FAILED:
   case PD_EVENT_MESSAGE_SUPPRESSED: case PD_EVENT_CASE_SIZE:
@@ -455,7 +494,7 @@ static void say_of_job(const struct scheduling_job *job, enum scheduling_purpose
   case SCHEDULING_CONFIRMATION: say_expired(out, job, PD_ORDER_STAGE_CONFIRMATION); return;
   case SCHEDULING_RATING: say_expired(out, job, PD_ORDER_STAGE_RATING); return;
   case SCHEDULING_NOTHING: case SCHEDULING_START_REMINDER: case SCHEDULING_NO_SHOW:
-  case SCHEDULING_FINISH_REMINDER: return; /* not of orders: asserted above */
+  case SCHEDULING_FINISH_REMINDER: case SCHEDULING_DAY: return; /* not of orders: asserted above */
   }
 }
 
@@ -473,11 +512,22 @@ static void say_of_booking(const struct scheduling *self, const struct schedulin
                booking->volunteer);
 }
 
+static void say_day(const struct scheduling *self, struct pd_outbox *out) {
+  struct pd_date date = pd_date_of(out->input->now_ms, self->zone_min);
+  struct pd_day_began body = PD_DAY_BEGAN_INIT;
+  body.start_ms = pd_date_ms(date, self->zone_min);
+  body.date = (uint32_t)(date.year * 10000 + date.month * 100 + date.day);
+  pd_assert(body.start_ms > self->facts->day_ms);
+  pd_emit_day_began(out, &body);
+}
+
 static void say(const struct scheduling *self, uint32_t what, struct pd_outbox *out) {
   struct scheduling_due due = due_of(self, what);
   pd_assert(due.when == pd_heap_when(&self->timers->heap));
   if (what < jobs_max(self))
     say_of_job(&self->jobs.jobs[what], due.purpose, out);
+  else if (what == day_timer(self))
+    say_day(self, out);
   else
     say_of_booking(self, &self->jobs.bookings[what - jobs_max(self)], due.purpose, out);
   struct scheduling_due next = due_of(self, what);
@@ -524,7 +574,7 @@ static void check(const void *core) {
   const struct scheduling *self = core;
   want_timers(self);
   scheduling_jobs_check(&self->jobs);
-  uint32_t all = jobs_max(self) + bookings_max(self);
+  uint32_t all = day_timer(self) + 1;
   for (uint32_t what = 0; what < all; what++) check_timer(self, what);
   for (uint32_t at = 0; at < jobs_max(self); at++)
     check_not_forgotten(self, &self->jobs.jobs[at]);
@@ -539,7 +589,7 @@ static const uint8_t passed_over[] = {
     PD_EVENT_OFFER_ANSWERED, PD_EVENT_VOLUNTEER_WITHDREW, PD_EVENT_ORDER_RATED,
     PD_EVENT_HOLD_DECIDED, PD_EVENT_EXTERNAL_NOTED, PD_EVENT_OFFER_COMMANDED, PD_EVENT_ORDER_ASKED,
     PD_EVENT_OFFER_CLOSED, PD_EVENT_OFFER_DENIED, PD_EVENT_POLICY_ADOPTED,
-    PD_EVENT_CREDENTIAL_RECORDED, PD_EVENT_PAIR_BLOCKED, 0};
+    PD_EVENT_CREDENTIAL_RECORDED, PD_EVENT_PAIR_BLOCKED, PD_EVENT_COVERAGE_NOTED, 0};
 
 const struct pd_core scheduling_core = {
     .name = "scheduling",

@@ -7,7 +7,7 @@
  *                  order_served  service_confirmed  order_closed               (intake)
  *                  wave_opened  offer_made  order_unmatched  slot_filled  slot_reopened
  *                  order_staffed                                               (matching)
- *     events out:  wave_due  order_escalated  order_expired  reminder_due  no_show_noted
+ *     events out:  day_began  wave_due  order_escalated  order_expired  reminder_due  no_show_noted
  *
  * Facts and times are kept apart.  The image holds facts alone: what was placed, booked, started,
  * served, and which deadlines were already said.  When something is due is computed from those

@@ -404,6 +404,7 @@ void sim_history_walk(const struct sim_history *history, enum pd_log log,
 void sim_check_journals(struct sim *sim, const struct sim_history *history);
 void sim_check_intake(struct sim *sim, const struct sim_history *history);
 void sim_check_matching(struct sim *sim, const struct sim_history *history);
+void sim_check_coverage(struct sim *sim, const struct sim_history *history);
 void sim_check_scheduling(struct sim *sim, const struct sim_history *history);
 void sim_check_points(struct sim *sim, const struct sim_history *history);
 void sim_check_messages(struct sim *sim, const struct sim_history *history);

@@ -27,6 +27,7 @@ struct task {
 struct desk {
   struct view view;
   struct task *tasks;
+  int64_t day_ms, stirred_ms; /* the latest day; the first order since */
   bool exact; /* no fault: deadlines come at their time */
 };
 
@@ -166,6 +167,23 @@ static void on_reminder(struct desk *desk, const struct pd_event *event) {
              "scheduling %llu: to confirm", (unsigned long long)event->seq);
 }
 
+/* A day begins at a local midnight, once, after a day with an order. */
+static void on_day(struct desk *desk, const struct pd_event *event) {
+  int64_t start = event->day_began->start_ms;
+  bool right = (start + SIM_ZONE_MIN * MINUTE) % DAY == 0 && start > desk->day_ms &&
+               event->time_ms >= start && event->time_ms < start + DAY;
+  sim_expect(desk->view.sim, right, "scheduling %llu: a day that does not begin",
+             (unsigned long long)event->seq);
+  sim_expect(desk->view.sim, desk->stirred_ms != 0, "scheduling %llu: a day without an order",
+             (unsigned long long)event->seq);
+  int64_t into = (desk->stirred_ms + SIM_ZONE_MIN * MINUTE) % DAY;
+  int64_t due = desk->stirred_ms - into + DAY;
+  sim_expect(desk->view.sim, !desk->exact || event->time_ms <= due + PROMPT,
+             "scheduling %llu: the day began earlier", (unsigned long long)event->seq);
+  desk->day_ms = start;
+  desk->stirred_ms = 0;
+}
+
 /* ---- what it hears ---- */
 
 static void hear_placed(struct desk *desk, const struct pd_event *event) {
@@ -250,7 +268,10 @@ static void hear_matching(struct desk *desk, const struct pd_event *event) {
 
 static void hear_intake(struct desk *desk, const struct pd_event *event) {
   view_registry(&desk->view, event);
-  if (event->body_case == PD_EVENT_ORDER_PLACED) hear_placed(desk, event);
+  if (event->body_case == PD_EVENT_ORDER_PLACED) {
+    hear_placed(desk, event);
+    if (desk->stirred_ms == 0) desk->stirred_ms = event->time_ms;
+  }
   if (event->body_case == PD_EVENT_SERVICE_STARTED)
     hear_service(desk, event->service_started->order, event->service_started->slot,
                  event->service_started->volunteer, false);
@@ -307,6 +328,7 @@ static void each(void *context, const struct pd_event *event) {
   check_overdue(desk, event);
   if (event->log == PD_LOG_INTAKE) hear_intake(desk, event);
   if (event->log == PD_LOG_MATCHING) hear_matching(desk, event);
+  if (event->body_case == PD_EVENT_DAY_BEGAN) on_day(desk, event);
   if (event->body_case == PD_EVENT_WAVE_DUE) on_wave_due(desk, event);
   if (event->body_case == PD_EVENT_ORDER_ESCALATED) on_escalated(desk, event);
   if (event->body_case == PD_EVENT_ORDER_EXPIRED) on_expired(desk, event);

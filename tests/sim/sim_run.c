@@ -127,6 +127,7 @@ static void check_all(struct sim *sim) {
   sim_check_journals(sim, &history);
   sim_check_intake(sim, &history);
   sim_check_matching(sim, &history);
+  sim_check_coverage(sim, &history);
   sim_check_scheduling(sim, &history);
   sim_check_points(sim, &history);
   sim_check_messages(sim, &history);

@@ -94,6 +94,9 @@ static void add_order(struct view *view, const struct pd_order_placed *body, int
   order->skills = skills_of(body->skills, body->n_skills);
   order->need = body->need;
   order->minutes = body->minutes;
+  order->placed_ms = time_ms;
+  order->x = body->cell->x;
+  order->y = body->cell->y;
   order->from_ms = body->window_start_ms;
   order->to_ms = body->window_end_ms;
   order->urgency = body->urgency;

@@ -47,7 +47,8 @@ struct view_order {
   double lon, lat;
   uint64_t skills;
   uint32_t need, minutes;
-  int64_t from_ms, to_ms;
+  int64_t from_ms, to_ms, placed_ms;
+  int32_t x, y; /* cell */
   enum pd_urgency urgency;
   enum pd_order_kind kind;
   bool sensitive, dangerous;

@@ -152,6 +152,12 @@ static bool tell_matching(const struct story *story, const struct pd_event *even
   else if (event->body_case == PD_EVENT_SLOT_REOPENED)
     TELL("%s loses slot %u of order %llu: %s", NAME(lost->volunteer), lost->slot, (ull)lost->order,
          reason(lost->reason));
+  else if (event->body_case == PD_EVENT_COVERAGE_NOTED && event->coverage_noted->uncovered > 0)
+    TELL("nobody lives near %u place%s with %u order%s; %u of %u have waited long",
+         event->coverage_noted->uncovered, event->coverage_noted->uncovered == 1 ? "" : "s",
+         event->coverage_noted->uncovered_orders,
+         event->coverage_noted->uncovered_orders == 1 ? "" : "s", event->coverage_noted->starved,
+         event->coverage_noted->active);
   else if (event->body_case == PD_EVENT_ORDER_STAFFED)
     TELL("order %llu has all its helpers", (ull)event->order_staffed->order);
   else if (event->body_case == PD_EVENT_ORDER_UNMATCHED)

@@ -278,7 +278,7 @@ Test(scheduling_orders, has_nothing_more_to_say_of_a_closed_order) {
   wave(7, 1, 30);
   filled(7, 1, 31, 100, 160);
   closed(7);
-  cr_assert_eq(h.core->deadline(h.self), PD_NEVER);
+  cr_assert_eq(h.core->deadline(h.self), at_ms(DAY)); /* nothing but the next day */
   until(30 * DAY);
   core_expect_silence(&h);
   core_stop(&h);
@@ -446,5 +446,25 @@ Test(scheduling_orders, forgets_the_named_once_the_order_is_staffed) {
   reopened(7, 1, 2, PD_REASON_WITHDREW);
   until(40);
   core_expect_silence(&h); /* not at once for an offer that ended long ago */
+  core_stop(&h);
+}
+
+Test(scheduling_orders, a_day_begins_once_after_a_day_with_an_order) {
+  start();
+  core_time(&h, at_ms(3 * DAY)); /* nobody asked for anything */
+  core_expect_silence(&h);
+  placed_at(7, 0, 10 * DAY);
+  core_time(&h, at_ms(4 * DAY));
+  const struct pd_event *event = core_last(&h, PD_EVENT_DAY_BEGAN);
+  cr_assert(event != NULL && event->time_ms == at_ms(4 * DAY));
+  cr_assert(event->day_began->start_ms == at_ms(4 * DAY) && event->day_began->date == 20250308);
+  uint64_t seq = event->seq;
+  core_time(&h, at_ms(6 * DAY)); /* and no order since */
+  cr_assert(core_last(&h, PD_EVENT_DAY_BEGAN)->seq == seq);
+  placed_at(8, 0, 10 * DAY);
+  h.now_ms = at_ms(8 * DAY + 30); /* the clock was past midnight before anybody asked it */
+  core_time(&h, h.now_ms);
+  event = core_last(&h, PD_EVENT_DAY_BEGAN);
+  cr_assert(event->day_began->start_ms == at_ms(8 * DAY) && event->day_began->date == 20250312);
   core_stop(&h);
 }
