@@ -12,10 +12,11 @@ from world import World
 
 
 class Rounds:
-    def __init__(self, bin_dir, shim, seed, rate=120, speed=600, say=print, standby=False):
+    def __init__(self, bin_dir, shim, seed, rate=120, speed=600, say=print, standby=False,
+                 fsync='always'):
         self.seed, self.say = seed, say
         self.dice = random.Random(seed)
-        self.world = World(bin_dir, shim, speed=speed, standby=standby)
+        self.world = World(bin_dir, shim, speed=speed, standby=standby, fsync=fsync)
         self.journal = os.path.join(self.world.run_dir, 'acks.jsonl')
         self.people = People(self.world, seed, self.journal, rate=rate)
         self.checker = Checker()

@@ -20,7 +20,8 @@ REDIS = ('log.redis', 'vault.redis')
 class World(District):
     """Its logs and vault are on a small disk of their own where that can be mounted."""
 
-    def __init__(self, bin_dir, shim, speed=600, disk_mb=400, settle=True, standby=False):
+    def __init__(self, bin_dir, shim, speed=600, disk_mb=400, settle=True, standby=False,
+                 fsync='always'):
         self.bin, self.longest = bin_dir, 6.0  # seconds that something stands still
         self.run_dir = tempfile.mkdtemp(prefix='paidan-chaos.', dir='/tmp')
         self.context, self.doors = zmq.Context(), {}
@@ -30,6 +31,7 @@ class World(District):
             self.folders.append(os.path.join(self.run_dir, 'b'))
             self.daemons += ['b/' + name for name in SERVICES]
         self.power = Power(shim, os.path.join(self.run_dir, 'power'))
+        self.power.write('log', 'options', f'--appendfsync {fsync}')
         self.data = os.path.join(self.run_dir, 'data')
         os.mkdir(self.data)
         self.mounted = disk_mb and self.mount(disk_mb)
