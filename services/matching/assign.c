@@ -31,6 +31,18 @@ static bool rows_hold(const struct assign_problem *problem) {
   return true;
 }
 
+/* The rises of each volunteer's places begin with none and do not fall. */
+static bool rises_hold(const struct assign_problem *problem) {
+  if (problem->rise == NULL) return true;
+  for (uint32_t j = 0; j < problem->volunteers; j++) {
+    const uint32_t *rise = &problem->rise[problem->rise_at[j]];
+    if (problem->places[j] > 0 && rise[0] != 0) return false;
+    for (uint32_t t = 1; t < problem->places[j]; t++)
+      if (rise[t] < rise[t - 1] || rise[t] > ASSIGN_COST_MAX) return false;
+  }
+  return true;
+}
+
 static bool read_edges(struct assign *assign, const struct assign_problem *problem) {
   pd_assert(assign->edge_count == problem->row[problem->requests]);
   uint32_t highest = 0;
@@ -88,6 +100,11 @@ static void read_volunteers(struct assign *assign, const struct assign_problem *
     volunteer->first = slot;
     slot += volunteer->places;
   }
+  for (uint32_t j = 0; problem->rise != NULL && j < problem->volunteers; j++) {
+    const struct assign_volunteer *volunteer = &assign->volunteers[assign->volunteer_at[j]];
+    for (uint32_t t = 0; t < volunteer->places; t++)
+      assign->slots[volunteer->first + t].rise = (int32_t)problem->rise[problem->rise_at[j] + t];
+  }
 }
 
 static void take_tables(struct assign *assign, struct pd_arena *arena) {
@@ -109,7 +126,8 @@ enum pd_err assign_init(struct assign *assign, struct pd_arena *arena,
   uint32_t edges = problem->row[problem->requests];
   *assign = (struct assign){.request_count = problem->requests, .edge_count = edges};
   assign->hole = NOTHING;
-  if (!rows_hold(problem)) return PD_EINVAL;
+  assign->rising = problem->rise != NULL;
+  if (!rows_hold(problem) || !rises_hold(problem)) return PD_EINVAL;
   if (assign_bytes(problem->requests, problem->volunteers, edges) > arena->size - arena->used)
     return PD_EBOUNDS;
   assign->volunteer_count = problem->volunteers;
@@ -157,7 +175,7 @@ static struct offer best_offer(const struct assign *assign, const struct assign_
 static void take_place(struct assign *assign, uint32_t request, uint32_t edge, uint32_t place) {
   pd_assert(!(assign->edges[edge].col & EDGE_OUT) && assign->requests[request].open > 0);
   assign->edges[edge].col |= EDGE_USED;
-  assign->slots[place] = (struct assign_slot){request, edge, assign->edges[edge].cost, 0};
+  slot_put(&assign->slots[place], request, edge, assign->edges[edge].cost);
   assign->requests[request].open--;
 }
 
@@ -194,18 +212,25 @@ static struct assign_volunteer *volunteer_of(struct assign *assign, uint32_t edg
   return &assign->volunteers[assign->edges[edge].col & EDGE_COL];
 }
 
+/* Is a place free at the volunteer's price? */
+static bool has_place(const struct assign *assign, const struct assign_volunteer *volunteer,
+                      int32_t price) {
+  pd_assert(volunteer->held <= volunteer->places);
+  return volunteer->held < volunteer->places && next_rise(assign, volunteer) <= price;
+}
+
 /* Two edges are equally cheap: the other one, if a place is free there or its weakest holder is as
  * indifferent.  No price changes. */
 static enum bid bid_tie(struct assign *assign, uint32_t number, uint32_t edge, uint32_t *loser) {
   pd_assert(edge < assign->edge_count && assign->requests[number].open > 0);
   struct assign_volunteer *volunteer = volunteer_of(assign, edge);
-  int32_t pays;
-  if (volunteer->held < volunteer->places) {
+  int32_t pays, price = assign->labels[assign->edges[edge].col].price;
+  if (has_place(assign, volunteer, price)) {
     take_place(assign, number, edge, volunteer->first + volunteer->held++);
     return BID_WON;
   }
   uint32_t place = weakest(assign, volunteer, &pays);
-  if (pays > assign->labels[assign->edges[edge].col].price) return BID_IDLE;
+  if (pays > price) return BID_IDLE;
   *loser = oust(assign, number, edge, place);
   return BID_SWAPPED;
 }
@@ -222,17 +247,19 @@ static enum bid bid(struct assign *assign, uint32_t number, uint32_t *loser) {
     return BID_WON;
   }
   struct assign_volunteer *volunteer = volunteer_of(assign, offer.edge);
-  if (volunteer->held < volunteer->places) {
+  int32_t *price = &assign->labels[assign->edges[offer.edge].col].price;
+  if (has_place(assign, volunteer, *price)) {
     take_place(assign, number, offer.edge, volunteer->first + volunteer->held++);
     return BID_WON;
   }
-  int32_t *price = &assign->labels[assign->edges[offer.edge].col].price;
   int32_t pays = offer.second - assign->edges[offer.edge].cost, most;
   if (pays <= *price)
     return offer.other == NOTHING ? BID_IDLE : bid_tie(assign, number, offer.other, loser);
   uint32_t place = weakest(assign, volunteer, &most);
+  bool room = volunteer->held < volunteer->places && next_rise(assign, volunteer) < most;
+  if (room) most = next_rise(assign, volunteer);
   *price = pays < most ? pays : most;
-  if (pays <= most) return BID_RAISED;
+  if (pays <= most || room) return BID_RAISED;
   *loser = oust(assign, number, offer.edge, place);
   return BID_OUSTED;
 }
@@ -273,7 +300,7 @@ static uint32_t vacate(struct assign *assign, uint32_t edge) {
   uint32_t slot = volunteer->first;
   while (assign->slots[slot].edge != edge) slot++;
   assign->edges[edge].col &= ~EDGE_USED;
-  assign->slots[slot] = assign->slots[volunteer->first + --volunteer->held];
+  slot_move(&assign->slots[slot], &assign->slots[volunteer->first + --volunteer->held]);
   return number;
 }
 
@@ -288,7 +315,8 @@ void assign_forbid(struct assign *assign, uint32_t request, uint32_t edge) {
     assign->requests[number].open++;
     assign_serve(assign, number);
     const struct assign_volunteer *left = &assign->volunteers[volunteer];
-    if (left->held < left->places && assign->labels[volunteer].price > 0)
+    bool free = left->held < left->places;
+    if (free && assign->labels[volunteer].price > next_rise(assign, left))
       assign_fill(assign, volunteer);
   }
   assign->edges[at].col |= EDGE_FORBIDDEN;
@@ -316,6 +344,9 @@ int64_t assign_cost(const struct assign *assign) {
   int64_t cost = 0;
   for (uint32_t i = 0; i < assign->edge_count; i++)
     if (assign->edges[i].col & EDGE_USED) cost += assign->edges[i].cost;
+  for (uint32_t j = 0; assign->rising && j < assign->volunteer_count; j++)
+    for (uint32_t t = 0; t < assign->volunteers[j].held; t++)
+      cost += assign->slots[assign->volunteers[j].first + t].rise;
   for (uint32_t i = 0; i < assign->request_count; i++) {
     const struct assign_request *request = &assign->requests[i];
     cost += ((int64_t)request->unserved + request->open) * request->penalty;

@@ -2,7 +2,9 @@
  *
  * A request needs 1..n volunteers, a volunteer has 1..m free places; an edge joins a request with a
  * candidate at a cost and is used at most once.  A need that stays unserved costs the request's
- * penalty.  Minimised: the costs of the used edges and the penalties of the needs left unserved.
+ * penalty.  A volunteer's second and further places may cost more than the first: by rises that do
+ * not fall.  Minimised: the costs of the used edges, the rises of the places taken, and the
+ * penalties of the needs left unserved.
  *
  * Method: successive shortest paths with prices.  A greedy round and a bounded auction start it
  * (augmenting row reduction of Jonker and Volgenant, Computing 38 (1987), carried over to
@@ -10,7 +12,7 @@
  * graph.  After every step these hold, and at the end they prove the optimum, whatever led there:
  *
  *     request price u <= penalty;  = penalty if a need was left unserved
- *     volunteer price v >= 0;      = 0 if a place is free
+ *     volunteer price v >= the rise of the last place taken;  <= that of a free one
  *     cost + v - u >= 0 for unused edges, <= 0 for used ones
  *
  * Invariants: integers only, no recursion, all memory from the caller's arena; the same problem
@@ -38,6 +40,9 @@ struct assign_problem {
   const uint32_t *col;     /* the volunteer of an edge */
   const uint32_t *cost;    /* of an edge, 0 .. ASSIGN_COST_MAX */
   const uint32_t *penalty; /* of a request, for each need unserved, 0 .. ASSIGN_COST_MAX */
+  const uint32_t *rise;    /* of a place: 0 of the first, then not falling, up to ASSIGN_COST_MAX;
+                              NULL: none costs more */
+  const uint32_t *rise_at; /* the places of volunteer j have the rises rise_at[j] and on */
 };
 
 struct assign_edge;
@@ -63,8 +68,8 @@ struct assign {
   uint32_t volunteer_count;
   uint32_t edge_count;
   uint32_t reached_count;
-  uint32_t hole; /* the volunteer to be filled, in a repair */
-  uint32_t zero;
+  uint32_t hole;   /* the volunteer to be filled, in a repair */
+  uint32_t rising; /* places cost more and more */
   uint64_t steps; /* of the auction; for figures */
   uint64_t paths; /* searched */
   uint64_t scans; /* edges looked at by searches */
@@ -73,7 +78,8 @@ struct assign {
 /* What assign_init() takes out of an arena at most, bytes. */
 size_t assign_bytes(uint32_t requests, uint32_t volunteers, uint32_t edges);
 
-/* Read a problem.  PD_EINVAL: a row, a column, a cost or a penalty is out of range; PD_EBOUNDS: the
+/* Read a problem.  PD_EINVAL: a row, a column, a cost, a penalty or a rise is out of range;
+ * PD_EBOUNDS: the
  * arena has no room for it. */
 PD_MUST_USE enum pd_err assign_init(struct assign *assign, struct pd_arena *arena,
                                     const struct assign_problem *problem);

@@ -44,18 +44,25 @@ static int64_t primal(const struct assign *assign, const struct assign_problem *
       if (assign_uses(assign, i, k)) cost += problem->cost[k];
     cost += (int64_t)assign_unserved(assign, i) * problem->penalty[i];
   }
+  for (uint32_t j = 0; problem->rise != NULL && j < problem->volunteers; j++)
+    for (uint32_t t = 0; t < assign->volunteers[assign->volunteer_at[j]].held; t++)
+      cost += problem->rise[problem->rise_at[j] + t];
   return cost;
 }
 
-/* sum need u - sum places v - sum max(0, u - v - cost), for 0 <= v and u <= penalty; INT64_MIN when
- * the prices are not such. */
+/* sum need u - sum max(0, v - rise) - sum max(0, u - v - cost), for 0 <= v and u <= penalty;
+ * INT64_MIN when the prices are not such. */
 static int64_t dual(const struct assign *assign, const struct assign_problem *problem,
                     const uint8_t *forbidden) {
   int64_t value = 0;
   for (uint32_t j = 0; j < problem->volunteers; j++) {
     int64_t v = assign_volunteer_price(assign, j);
     if (v < 0) return INT64_MIN;
-    value -= v * problem->places[j];
+    if (problem->rise == NULL) value -= v * problem->places[j];
+    for (uint32_t t = 0; problem->rise != NULL && t < problem->places[j]; t++) {
+      int64_t above = v - problem->rise[problem->rise_at[j] + t];
+      value -= above > 0 ? above : 0;
+    }
   }
   for (uint32_t i = 0; i < problem->requests; i++) {
     int64_t u = assign_request_price(assign, i);

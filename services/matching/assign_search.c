@@ -5,6 +5,15 @@
 #include "services/matching/assign_queue.h"
 #include "services/matching/assign_table.h"
 
+/* How far a volunteer is from the end: no way at all, or what a free place costs beyond the price.
+ * The hole's price is above that until it is filled: its place is the end. */
+static inline int32_t beyond(const struct assign *assign, const struct assign_volunteer *volunteer,
+                             int32_t price) {
+  if (volunteer->held == volunteer->places) return NOWHERE;
+  int32_t rise = next_rise(assign, volunteer);
+  return rise > price ? rise - price : 0;
+}
+
 /* Go on from a request: leave a need unserved there, or take any edge that is not used. */
 static void scan_request(struct assign *assign, uint32_t number, struct assign_end *end) {
   pd_assert(number < assign->request_count);
@@ -19,15 +28,15 @@ static void scan_request(struct assign *assign, uint32_t number, struct assign_e
     int32_t distance = base + assign->edges[i].cost + assign->labels[col].price;
     if (distance >= assign->labels[col].distance || distance >= end->distance) continue;
     struct assign_volunteer *volunteer = &assign->volunteers[col];
-    bool room = volunteer->held < volunteer->places;
-    if (room && assign->hole != NOTHING && assign->hole != col) continue;
+    int32_t more = beyond(assign, volunteer, assign->labels[col].price);
+    bool ends = assign->hole == NOTHING || assign->hole == col;
+    if (more == 0 && !ends && !assign->rising) continue; /* the sink is as near */
     queue_reach(assign, col, distance);
     volunteer->from = i;
     volunteer->from_request = number;
-    if (room)
-      *end = (struct assign_end){distance, col, NOTHING};
-    else
-      queue_link(assign, col);
+    if (ends && more < end->distance - distance)
+      *end = (struct assign_end){distance + more, col, NOTHING};
+    if (more > 0 || !ends) queue_link(assign, col);
   }
   assign->scans += request->last - request->first;
 }
@@ -99,7 +108,7 @@ static uint32_t give_up(struct assign *assign, uint32_t slot) {
 static void drop_slot(struct assign *assign, uint32_t volunteer, uint32_t slot) {
   pd_assert(assign->volunteers[volunteer].held > 0);
   struct assign_volunteer *at = &assign->volunteers[volunteer];
-  assign->slots[slot] = assign->slots[at->first + --at->held];
+  slot_move(&assign->slots[slot], &assign->slots[at->first + --at->held]);
 }
 
 /* From a volunteer with a free slot back to where the search began: on each volunteer of the path
@@ -110,7 +119,7 @@ static void augment(struct assign *assign, uint32_t volunteer, uint32_t slot) {
     uint32_t edge = assign->volunteers[volunteer].from;
     uint32_t request = assign->volunteers[volunteer].from_request;
     assign->edges[edge].col |= EDGE_USED;
-    assign->slots[slot] = (struct assign_slot){request, edge, assign->edges[edge].cost, 0};
+    slot_put(&assign->slots[slot], request, edge, assign->edges[edge].cost);
     slot = assign->requests[request].from;
     if (slot == NOTHING) {
       if (assign->hole == NOTHING)
@@ -159,15 +168,16 @@ void assign_serve(struct assign *assign, uint32_t request) {
 /* ---- repair ---- */
 
 /* The sink is where free places and unserved needs lead to.  From it one can go to whoever is
- * served by it, against the flow: to a volunteer at the volunteer's price, to an unserved need at
- * nothing. */
+ * served by it, against the flow: to a volunteer at what the price is above the last place's rise,
+ * to an unserved need at nothing. */
 static void reach_from_sink(struct assign *assign, const struct assign_end *end) {
   pd_assert(assign->hole < assign->volunteer_count);
   for (uint32_t j = 0; j < assign->volunteer_count; j++) {
     struct assign_volunteer *volunteer = &assign->volunteers[j];
-    int32_t price = assign->labels[j].price;
-    if (volunteer->held == 0 || j == assign->hole || price >= end->distance) continue;
-    queue_reach(assign, j, price);
+    if (volunteer->held == 0 || j == assign->hole) continue;
+    int32_t distance = assign->labels[j].price - last_rise(assign, volunteer);
+    if (distance >= end->distance) continue;
+    queue_reach(assign, j, distance);
     volunteer->from = NOTHING;
     queue_link(assign, j);
   }
@@ -194,7 +204,10 @@ static void fall_prices(struct assign *assign, int32_t distance) {
 
 void assign_fill(struct assign *assign, uint32_t volunteer) {
   pd_assert(assign->hole == NOTHING && volunteer < assign->volunteer_count);
-  struct assign_end end = {assign->labels[volunteer].price, NOTHING, NOTHING};
+  int32_t rise = next_rise(assign, &assign->volunteers[volunteer]);
+  int32_t over = assign->labels[volunteer].price - rise;
+  pd_assert(over >= 0);
+  struct assign_end end = {over, NOTHING, NOTHING};
   assign->hole = volunteer;
   reach_from_sink(assign, &end);
   search(assign, &end);

@@ -44,13 +44,37 @@ struct assign_label {
 };
 #define LABEL_OUT UINT32_MAX
 
-/* A place that is taken. */
+/* A place: who holds it, if somebody does, and what it costs beyond the first.  Who holds a place
+ * may change; its rise stays. */
 struct assign_slot {
   uint32_t request;
   uint32_t edge;
   int32_t cost;
-  uint32_t zero;
+  int32_t rise;
 };
+
+/* Somebody takes a place, with an edge; a holder goes from one place to another. */
+static inline void slot_put(struct assign_slot *slot, uint32_t request, uint32_t edge,
+                            int32_t cost) {
+  slot->request = request;
+  slot->edge = edge;
+  slot->cost = cost;
+}
+static inline void slot_move(struct assign_slot *to, const struct assign_slot *from) {
+  slot_put(to, from->request, from->edge, from->cost);
+}
+
+/* What the next free place of a volunteer costs beyond the first. */
+static inline int32_t next_rise(const struct assign *assign,
+                                const struct assign_volunteer *volunteer) {
+  return assign->rising ? assign->slots[volunteer->first + volunteer->held].rise : 0;
+}
+
+/* What the last place taken costs beyond the first; somebody holds one. */
+static inline int32_t last_rise(const struct assign *assign,
+                                const struct assign_volunteer *volunteer) {
+  return assign->rising ? assign->slots[volunteer->first + volunteer->held - 1].rise : 0;
+}
 
 /* The queue of a search: buckets of equal width from `base` on, and one of all that is further.  A
  * bucket is not ordered; a node that improves within it is looked at again. */

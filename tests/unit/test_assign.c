@@ -14,6 +14,7 @@ static struct {
   struct assign_problem problem;
   uint32_t need[NODES], places[NODES], penalty[NODES], row[NODES + 1];
   uint32_t col[EDGES], cost[EDGES];
+  uint32_t rise[EDGES], rise_at[NODES];
   uint8_t forbidden[EDGES];
 } given;
 
@@ -27,8 +28,14 @@ static uint32_t below(uint64_t limit) {
 
 static void begin(uint32_t requests, uint32_t volunteers) {
   memset(&given, 0, sizeof given);
-  given.problem = (struct assign_problem){requests,  volunteers, given.need, given.places,
-                                          given.row, given.col,  given.cost, given.penalty};
+  given.problem = (struct assign_problem){.requests = requests,
+                                          .volunteers = volunteers,
+                                          .need = given.need,
+                                          .places = given.places,
+                                          .row = given.row,
+                                          .col = given.col,
+                                          .cost = given.cost,
+                                          .penalty = given.penalty};
 }
 
 struct spread {
@@ -37,7 +44,24 @@ struct spread {
   uint32_t places;
   uint32_t cost;
   uint32_t penalty;
+  uint32_t rise; /* from one place to the next, at most; 0: none */
 };
+
+/* Each place of a volunteer costs more than the one before, or as much. */
+static void random_rises(uint32_t most) {
+  uint32_t at = 0;
+  for (uint32_t j = 0; j < given.problem.volunteers; j++) {
+    uint32_t rise = 0;
+    given.rise_at[j] = at;
+    for (uint32_t t = 0; t < given.places[j]; t++) {
+      given.rise[at++] = rise;
+      rise += below((uint64_t)most + 1);
+    }
+  }
+  cr_assert(at <= EDGES);
+  given.problem.rise = given.rise;
+  given.problem.rise_at = given.rise_at;
+}
 
 static void random_problem(uint32_t requests, uint32_t volunteers, struct spread spread) {
   uint32_t edge = 0;
@@ -52,6 +76,7 @@ static void random_problem(uint32_t requests, uint32_t volunteers, struct spread
     given.row[i + 1] = edge;
   }
   for (uint32_t j = 0; j < volunteers; j++) given.places[j] = below(spread.places + 1);
+  if (spread.rise > 0) random_rises(spread.rise);
 }
 
 static void solve(void) {
@@ -82,7 +107,9 @@ static int64_t brute_cost(void) {
         if (!(set >> k & 1)) continue;
         cost += p->cost[k];
         used++;
-        fits &= ++held[p->col[k]] <= p->places[p->col[k]] && !given.forbidden[k];
+        uint32_t place = held[p->col[k]]++;
+        fits &= place < p->places[p->col[k]] && !given.forbidden[k];
+        if (fits && p->rise != NULL) cost += p->rise[p->rise_at[p->col[k]] + place];
       }
       fits &= used <= p->need[i];
       cost += ((int64_t)p->need[i] - used) * p->penalty[i];
@@ -95,7 +122,7 @@ static int64_t brute_cost(void) {
 Test(assign, the_cost_is_the_least_of_all_sets_of_edges) {
   pd_rng_seed(&rng, 1);
   for (int i = 0; i < 4000; i++) {
-    struct spread spread = {3, 3, 3, i % 2 ? 6 : 1000, i % 3 ? 12 : 1000};
+    struct spread spread = {3, 3, 3, i % 2 ? 6 : 1000, i % 3 ? 12 : 1000, i % 5 % 3 * 3};
     random_problem(1 + below(4), 1 + below(4), spread);
     if (given.problem.row[given.problem.requests] > 10) continue;
     solve();
@@ -107,7 +134,7 @@ Test(assign, the_cost_is_the_least_of_all_sets_of_edges) {
 Test(assign, a_declined_edge_leaves_the_least_cost_of_the_rest) {
   pd_rng_seed(&rng, 2);
   for (int i = 0; i < 3000; i++) {
-    struct spread spread = {3, 3, 3, i % 2 ? 6 : 1000, i % 3 ? 12 : 1000};
+    struct spread spread = {3, 3, 3, i % 2 ? 6 : 1000, i % 3 ? 12 : 1000, i % 5 % 3 * 3};
     random_problem(1 + below(4), 1 + below(4), spread);
     uint32_t edges = given.problem.row[given.problem.requests];
     if (edges > 9) continue;
@@ -126,15 +153,19 @@ Test(assign, a_declined_edge_leaves_the_least_cost_of_the_rest) {
 
 Test(assign, every_answer_to_a_large_problem_carries_its_proof) {
   static const struct spread spreads[] = {
-      {12, 1, 1, 5000, 5000},
-      {20, 3, 3, 5000, 5000},
-      {12, 1, 1, 3, 5},
-      {20, 2, 4, 0, 10},
-      {12, 1, 1, ASSIGN_COST_MAX, ASSIGN_COST_MAX},
-      {12, 1, 1, 5000, 0},
-      {6, 9, 9, 100, ASSIGN_COST_MAX},
-      {40, 64, 2, 2000, 9000},
-      {12, 1, 0, 5000, 5000},
+      {12, 1, 1, 5000, 5000, 0},
+      {20, 3, 3, 5000, 5000, 0},
+      {12, 1, 1, 3, 5, 0},
+      {20, 2, 4, 0, 10, 0},
+      {12, 1, 1, ASSIGN_COST_MAX, ASSIGN_COST_MAX, 0},
+      {12, 1, 1, 5000, 0, 0},
+      {6, 9, 9, 100, ASSIGN_COST_MAX, 0},
+      {40, 64, 2, 2000, 9000, 0},
+      {12, 1, 0, 5000, 5000, 0},
+      {12, 1, 5, 5000, 5000, 1500},
+      {20, 3, 9, 5000, 500000, 300},
+      {20, 2, 6, 0, 10, 1},
+      {40, 9, 16, 2000, 9000, 40000},
   };
   pd_rng_seed(&rng, 3);
   for (size_t i = 0; i < sizeof spreads / sizeof *spreads; i++) {
@@ -148,7 +179,7 @@ Test(assign, every_answer_to_a_large_problem_carries_its_proof) {
 
 Test(assign, a_dense_problem_full_of_ties_is_proved) {
   pd_rng_seed(&rng, 4);
-  random_problem(500, 500, (struct spread){0, 1, 1, 0, 0});
+  random_problem(500, 500, (struct spread){0, 1, 1, 0, 0, 0});
   for (uint32_t i = 0; i < 500; i++) {
     given.need[i] = given.places[i] = 1;
     given.penalty[i] = 1000000;
@@ -162,9 +193,8 @@ Test(assign, a_dense_problem_full_of_ties_is_proved) {
   expect_proof();
 }
 
-Test(assign, repair_after_many_declines_costs_what_a_fresh_solution_costs) {
-  pd_rng_seed(&rng, 5);
-  random_problem(2000, 1500, (struct spread){12, 2, 2, 5000, 5000});
+static void repair_many(uint32_t rise) {
+  random_problem(2000, 1500, (struct spread){12, 2, 4, 5000, 5000, rise});
   solve();
   for (int round = 0; round < 300; round++) {
     uint32_t request = below(2000);
@@ -185,10 +215,40 @@ Test(assign, repair_after_many_declines_costs_what_a_fresh_solution_costs) {
   cr_assert_eq(assign_cost(&assign), repaired);
 }
 
+Test(assign, repair_after_many_declines_costs_what_a_fresh_solution_costs) {
+  pd_rng_seed(&rng, 5);
+  repair_many(0);
+  repair_many(1);
+  repair_many(900);
+}
+
+Test(assign, the_second_place_of_a_volunteer_is_taken_only_when_it_is_worth_its_rise) {
+  begin(2, 2);
+  given.need[0] = given.need[1] = 1;
+  given.places[0] = given.places[1] = 2;
+  given.penalty[0] = given.penalty[1] = 5000;
+  given.row[1] = 2;
+  given.row[2] = 4;
+  given.col[1] = given.col[3] = 1;
+  given.cost[0] = given.cost[2] = 100; /* volunteer 0 is near to both orders */
+  given.cost[1] = given.cost[3] = 300;
+  given.rise[1] = given.rise[3] = 199;
+  given.rise_at[1] = 2;
+  given.problem.rise = given.rise;
+  given.problem.rise_at = given.rise_at;
+  solve();
+  expect_proof();
+  cr_assert_eq(assign_cost(&assign), 399);
+  given.rise[1] = given.rise[3] = 201;
+  solve();
+  expect_proof();
+  cr_assert_eq(assign_cost(&assign), 400);
+}
+
 Test(assign, the_same_problem_has_the_same_answer_twice) {
   static uint8_t first[EDGES];
   pd_rng_seed(&rng, 6);
-  random_problem(15000, 15000, (struct spread){20, 1, 1, 10, 50});
+  random_problem(15000, 15000, (struct spread){20, 1, 1, 10, 50, 0});
   for (int time = 0; time < 2; time++) {
     solve();
     for (uint32_t i = 0; i < 15000; i++)
@@ -240,7 +300,7 @@ Test(assign, who_is_cheaper_for_two_goes_to_the_one_who_has_no_other) {
 Test(assign, a_problem_that_is_out_of_range_is_refused) {
   uint8_t small[64] __attribute__((aligned(16))) = {0};
   struct pd_arena little;
-  for (int fault = 0; fault < 5; fault++) {
+  for (int fault = 0; fault < 7; fault++) {
     begin(2, 2);
     given.row[1] = 1;
     given.row[2] = 2;
@@ -257,8 +317,14 @@ Test(assign, a_problem_that_is_out_of_range_is_refused) {
     case 3:
       given.cost[1] = ASSIGN_COST_MAX + 1;
       break;
-    default:
+    case 4:
       given.penalty[1] = ASSIGN_COST_MAX + 1;
+      break;
+    default: /* the first place costs more, or a later one less */
+      given.places[0] = 3;
+      given.rise[fault - 5] = 1;
+      given.problem.rise = given.rise;
+      given.problem.rise_at = given.rise_at;
     }
     size_t size = assign_bytes(2, 2, 3);
     pd_arena_init(&arena, calloc(1, size), size);
