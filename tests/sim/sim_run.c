@@ -23,7 +23,7 @@ static void set_limits(struct sim *sim) {
                                          .keys = 2048,
                                          .holds = 16,
                                          .credentials = 120,
-                                         .credentials_each = 5,
+                                         .credentials_each = 3,
                                          .blocks = 40,
                                          .blocks_each = 3,
                                          .messages = 512};
