@@ -44,13 +44,14 @@ class Log:
 
 class Order:
     __slots__ = ('placed_ms', 'end_ms', 'minutes', 'need', 'started', 'finished', 'confirmed',
-                 'served_ms', 'confirmed_ms', 'last', 'rated', 'requester')
+                 'served_ms', 'confirmed_ms', 'last', 'rated', 'requester', 'booked')
 
     def __init__(self, body, time_ms):
         self.placed_ms, self.end_ms, self.minutes = time_ms, body.window_end_ms, body.minutes
         self.need, self.requester = body.need, body.requester
         self.started, self.finished, self.confirmed = {}, {}, {}  # by slot
         self.served_ms, self.confirmed_ms, self.last, self.rated = 0, 0, False, False
+        self.booked = False  # once; whoever was may have dropped out after the latest start
 
 
 class Checker:
@@ -308,6 +309,8 @@ class Checker:
         self.winners[place] = body.volunteer
         self.bookings[body.volunteer][place] = (body.start_ms, body.end_ms)
         self.slots_of[body.order].add(body.slot)
+        if body.order in self.orders:
+            self.orders[body.order].booked = True
 
     def on_slot_reopened(self, one, body):
         place = (body.order, body.slot)
@@ -371,12 +374,11 @@ class Checker:
         """{order: why} of orders that should have ended before now."""
         late = {}
         for number, order in self.orders.items():
-            booked = any((number, slot) in self.winners for slot in range(1, order.need + 1))
             if order.served_ms and (order.last or order.rated):
                 until = max(order.served_ms, order.confirmed_ms) + RATING * MINUTE
             elif order.served_ms:
                 until = order.served_ms + CONFIRMATION * MINUTE
-            elif not booked and not order.started:
+            elif not order.booked and not order.started:
                 until = order.end_ms - order.minutes * MINUTE
             else:
                 until = order.end_ms + (order.minutes + SERVICE_GRACE) * MINUTE
