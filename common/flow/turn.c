@@ -4,6 +4,7 @@
 
 static void on_event(void *context, const struct pd_event *event);
 static void on_reply(void *context, const struct pd_reply *reply);
+static bool on_open(void *context);
 
 static void start_packing(struct pd_turn *turn) {
   const struct pd_turn_config *config = &turn->config;
@@ -15,7 +16,7 @@ void pd_turn_init(struct pd_turn *turn, const struct pd_turn_config *config) {
   pd_assert(config->entry_size >= 4 * config->entry_soft && config->entry_size <= PD_ENTRY_MAX);
   *turn = (struct pd_turn){.config = *config, .state = config->state, .batch = config->batch};
   turn->self = config->core->init(&turn->state, config->limits, &config->shard, config->policy);
-  struct pd_sink sink = {.context = turn, .event = on_event, .reply = on_reply};
+  struct pd_sink sink = {.context = turn, .event = on_event, .reply = on_reply, .open = on_open};
   pd_outbox_init(&turn->out, config->core, turn->self, config->shard.code, sink);
   for (unsigned log = 1; log < PD_LOGS; log++) pd_follower_init(&turn->inputs[log], 1);
   for (const uint8_t *kind = config->core->passes; kind != NULL && *kind != 0; kind++)
@@ -79,6 +80,8 @@ static void on_reply(void *context, const struct pd_reply *reply) {
   uint8_t *bytes = pd_replies_push(&turn->replies, turn->out.last_seq, turn->token, size);
   protobuf_c_message_pack(&reply->base, bytes);
 }
+
+static bool on_open(void *context) { return pd_turn_open(context); }
 
 /* Say an event of the protocol itself, not of the core. */
 static void say(struct pd_turn *turn, struct pd_event *event) {

@@ -123,6 +123,17 @@ struct pd_sink {
   void *context;
   void (*event)(void *context, const struct pd_event *event);
   void (*reply)(void *context, const struct pd_reply *reply);
+  /* May more be said in this entry?  NULL: always. */
+  bool (*open)(void *context);
+};
+
+/* What a core answers, when it answers later than in the same call: so many facts together. */
+struct pd_cause {
+  uint64_t seq;
+  enum pd_log log; /* UNSPECIFIED: nothing in particular */
+  bool traced;
+  uint8_t zero[3];
+  uint8_t trace[24]; /* of that fact, if traced */
 };
 
 /* Stamps what a core emits and applies it.  Set up once; `input` is set before each decide. */
@@ -137,6 +148,7 @@ struct pd_outbox {
   uint64_t first_seq;    /* first event of this input */
   const struct pd_input *input;
   uint64_t answered;     /* the command at hand got its answer */
+  struct pd_cause because; /* of what is said at a batch's end or by time */
 };
 
 /* An outbox of a core that was just made: seq begins at 1.  self is the core's state. */
@@ -153,6 +165,13 @@ void pd_outbox_note(struct pd_outbox *out, const struct pd_event *event);
 /* Say one event: fill in log, seq, prev, time, cause, origin, shard and trace; apply it; hand it to
  * the sink. */
 void pd_emit(struct pd_outbox *out, struct pd_event *event);
+
+/* Say what the following events answer, at a batch's end or by time; forgotten when decide ends. */
+void pd_outbox_because(struct pd_outbox *out, const struct pd_cause *cause);
+
+/* May more be said now?  What is left is said when the core is asked the next time: its deadline
+ * must have come then. */
+bool pd_outbox_open(const struct pd_outbox *out);
 
 /* Grant the command at hand; its position is the first event emitted for it.  id and person may be
  * 0 and NULL. */

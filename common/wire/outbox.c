@@ -17,6 +17,16 @@ void pd_outbox_decide(struct pd_outbox *out, const struct pd_input *input) {
   out->core->decide(out->self, input, out);
   pd_assert(out->answered == (input->kind == PD_INPUT_COMMAND));
   out->input = NULL;
+  out->because = (struct pd_cause){0};
+}
+
+void pd_outbox_because(struct pd_outbox *out, const struct pd_cause *cause) {
+  pd_assert(out->input != NULL && out->input->kind != PD_INPUT_EVENT);
+  out->because = *cause;
+}
+
+bool pd_outbox_open(const struct pd_outbox *out) {
+  return out->sink.open == NULL || out->sink.open(out->sink.context);
 }
 
 void pd_outbox_note(struct pd_outbox *out, const struct pd_event *event) {
@@ -25,13 +35,18 @@ void pd_outbox_note(struct pd_outbox *out, const struct pd_event *event) {
   if ((unsigned)event->body_case < PD_EVENT_KINDS) out->last_of_kind[event->body_case] = event->seq;
 }
 
-static void stamp_cause(const struct pd_input *input, struct pd_event *event,
+static void stamp_cause(const struct pd_outbox *out, struct pd_event *event,
                         struct pd_position *cause) {
-  if (input->kind != PD_INPUT_EVENT) return;
-  cause->log = input->event->log;
-  cause->seq = input->event->seq;
+  const struct pd_input *input = out->input;
+  const struct pd_cause *because = &out->because;
+  bool later = because->log != PD_LOG_UNSPECIFIED;
+  if (input->kind != PD_INPUT_EVENT && !later) return;
+  cause->log = later ? because->log : input->event->log;
+  cause->seq = later ? because->seq : input->event->seq;
   event->cause = cause;
-  event->trace = input->event->trace;
+  if (!later) event->trace = input->event->trace;
+  if (later && because->traced)
+    event->trace = (ProtobufCBinaryData){sizeof because->trace, (uint8_t *)because->trace};
 }
 
 static void stamp_origin(const struct pd_input *input, struct pd_event *event,
@@ -50,7 +65,7 @@ void pd_emit(struct pd_outbox *out, struct pd_event *event) {
   pd_assert((unsigned)event->body_case < PD_EVENT_KINDS);
   struct pd_position cause = PD_POSITION_INIT;
   struct pd_origin origin = PD_ORIGIN_INIT;
-  stamp_cause(out->input, event, &cause);
+  stamp_cause(out, event, &cause);
   stamp_origin(out->input, event, &origin);
   if (out->input->kind == PD_INPUT_COMMAND && out->emitted == 0) event->origin = &origin;
   event->log = out->core->log;

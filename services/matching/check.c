@@ -1,5 +1,7 @@
 /* The invariants of matching_core.h, walked and asserted. */
+#include "services/matching/batch.h"
 #include "services/matching/coverage.h"
+#include "services/matching/emergency.h"
 #include "services/matching/state.h"
 
 static void check_booking(const struct matching *self, uint32_t at) {
@@ -143,12 +145,30 @@ static void check_papers(const struct matching *self) {
   pd_assert(papers == *self->free_papers.taken && blocks == *self->free_blocks.taken);
 }
 
+/* Who waits for a wave stands in the chain, and can be given one. */
+static void check_waiting(const struct matching *self) {
+  uint32_t urgently = 0, count = 0, marked = 0, head = self->facts->waiting;
+  for (uint32_t at = head; at != 0; at = chain_next(head, self->waiting_order, at)) {
+    const struct order *order = &self->orders[at];
+    pd_assert(order->waits && order->id != 0 && !order->stopped);
+    pd_assert(order->open_offers == order->called || emergency_is(order));
+    pd_assert(state_wanted_slots(order) > 0);
+    urgently += emergency_is(order);
+    count++;
+  }
+  for (uint32_t entry = 1; entry <= self->limits.orders; entry++)
+    marked += self->orders[entry].waits;
+  pd_assert(count == marked && urgently == self->facts->waiting_urgently);
+}
+
 void state_check(const struct matching *self) {
   uint64_t bookings = 0, offers = 0;
   check_papers(self);
   check_orders(self);
   coverage_check(self);
   check_served(self);
+  check_waiting(self);
+  pd_assert(batch_certified(self));
   for (uint32_t number = 0; number < self->facts->volunteers; number++)
     check_volunteer(self, number, &bookings, &offers);
   pd_assert(self->facts->volunteers == *self->volunteer_by_id.count);

@@ -4,6 +4,7 @@
 #include "services/matching/emergency.h"
 
 #define LOAD_ONE STATE_LOAD_ONE
+#define FAIRNESS_MAX 16777216 /* metres */
 #define SKILL_LAST PD_SKILL_SIGN_LANGUAGE
 
 /* Bits of the skills that at most rare_permille of the active volunteers have. */
@@ -71,6 +72,21 @@ static int64_t rural_credit(const struct costs *costs) {
   return costs->order->rural ? costs->policy->rural_m : 0;
 }
 
+/* Convex in the load; what would be farther than round the earth is all the same. */
+static int64_t fairness_of(const struct matching_policy *policy, int64_t load) {
+  int64_t cost_m = policy->fairness_m * load * load / (LOAD_ONE * LOAD_ONE);
+  pd_assert(cost_m >= 0);
+  return cost_m < FAIRNESS_MAX ? cost_m : FAIRNESS_MAX;
+}
+
+uint32_t costs_rise_m(const struct matching *self, uint32_t number, int64_t week, uint32_t more) {
+  const struct matching_policy *policy = state_policy_for_all(self);
+  pd_assert(number < self->facts->volunteers);
+  int64_t load = state_load(self, &self->volunteers[number], week);
+  return (uint32_t)(fairness_of(policy, load + LOAD_ONE * (int64_t)more) -
+                    fairness_of(policy, load));
+}
+
 struct matching_cost costs_of(const struct costs *costs, uint32_t number, uint32_t distance_m) {
   const struct matching *self = costs->self;
   const struct matching_policy *policy = costs->policy;
@@ -81,7 +97,7 @@ struct matching_cost costs_of(const struct costs *costs, uint32_t number, uint32
                                .branch_m = branch_credit(costs, volunteer),
                                .rural_m = rural_credit(costs),
                                .mutual_m = mutual_credit(costs, volunteer)};
-  cost.fairness_m = policy->fairness_m * load * load / (LOAD_ONE * LOAD_ONE);
+  cost.fairness_m = fairness_of(policy, load);
   if (costs->continuity_m != 0 && pd_id_equal(&volunteer->served, &costs->order->requester))
     cost.continuity_m = costs->continuity_m;
   uint32_t wasted = (uint32_t)__builtin_popcount(volunteer->skills & costs->rare);

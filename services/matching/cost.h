@@ -31,6 +31,10 @@ struct costs costs_begin(const struct matching *self, const struct order *order,
 /* The cost of inviting the volunteer of this number, who lives distance_m away. */
 struct matching_cost costs_of(const struct costs *costs, uint32_t number, uint32_t distance_m);
 
+/* What the (more + 1)-th offer that is made to a volunteer at one time costs beyond the first, by
+ * the fairness of the rules for all kinds: rises do not fall. */
+uint32_t costs_rise_m(const struct matching *self, uint32_t number, int64_t week, uint32_t more);
+
 /* What somebody costs at least who lives this far away or farther. */
 int64_t costs_least_m(const struct costs *costs, uint32_t distance_m);
 

@@ -1,5 +1,6 @@
 #include "services/matching/matching_core.h"
 
+#include "services/matching/batch.h"
 #include "services/matching/cost.h"
 #include "services/matching/coverage.h"
 #include "services/matching/direct.h"
@@ -28,6 +29,7 @@ static void init_image(struct matching *self, struct pd_arena *arena) {
   self->rural = TABLE(arena, uint8_t, limits->sites);
   self->offer_of_order = TABLE(arena, struct chain_link, limits->offers);
   self->offer_of_volunteer = TABLE(arena, struct chain_link, limits->offers);
+  self->waiting_order = TABLE(arena, struct chain_link, limits->orders);
   self->booking_of_order = TABLE(arena, struct chain_link, limits->bookings);
   self->booking_of_volunteer = TABLE(arena, struct chain_link, limits->bookings);
   pd_idmap_init(&self->volunteer_by_id, arena, limits->persons);
@@ -53,6 +55,7 @@ static void *matching_init(struct pd_arena *arena, const struct pd_limits *limit
   self->zone_min = shard->zone_min;
   pd_assert(self->rules.of[0].offers_per_slot > 0 && self->rules.of[0].lead_min > 0);
   self->marks = PD_ARENA_ARRAY(arena, uint32_t, limits->persons);
+  self->batch = batch_init(arena, limits);
   pd_arena_begin_image(arena);
   init_image(self, arena);
   return self;
@@ -88,8 +91,13 @@ static void matching_apply(void *state, const struct pd_event *event) {
     case PD_EVENT_PAIR_BLOCKED: state_pair_blocked(self, event->pair_blocked); break;
     case PD_EVENT_ORDER_PLACED:
       state_order_placed(self, event->order_placed, event->time_ms);
+      state_order_waits(self, event->order_placed->order, event);
       break;
     case PD_EVENT_DAY_BEGAN: coverage_forget(self, event->day_began->start_ms); break;
+    case PD_EVENT_ORDER_ESCALATED:
+      state_order_waits(self, event->order_escalated->order, event);
+      break;
+    case PD_EVENT_WAVE_DUE: state_wave_due(self, event); break;
     case PD_EVENT_ORDER_CANCELLED: state_order_stopped(self, event->order_cancelled->order); break;
     case PD_EVENT_SERVICE_STARTED: state_service_started(self, event->service_started); break;
     case PD_EVENT_ORDER_SERVED: state_order_stopped(self, event->order_served->order); break;
@@ -99,29 +107,30 @@ static void matching_apply(void *state, const struct pd_event *event) {
         state_order_stopped(self, event->order_expired->order);
       break;
     case PD_EVENT_WAVE_OPENED: state_wave_opened(self, event->wave_opened); break;
-    case PD_EVENT_OFFER_MADE: state_offer_made(self, event->offer_made, event->time_ms); break;
-    case PD_EVENT_OFFER_CLOSED: state_offer_closed(self, event->offer_closed); break;
-    case PD_EVENT_SLOT_FILLED: state_slot_filled(self, event->slot_filled); break;
-    case PD_EVENT_SLOT_REOPENED: state_slot_reopened(self, event->slot_reopened); break;
+    case PD_EVENT_ORDER_UNMATCHED: state_order_answered(self, event->order_unmatched->order); break;
+    case PD_EVENT_OFFER_MADE:
+      state_offer_made(self, event->offer_made, event->time_ms);
+      state_order_waits(self, event->offer_made->order, NULL);
+      break;
+    case PD_EVENT_OFFER_CLOSED:
+      state_offer_closed(self, event->offer_closed);
+      state_order_waits(self, event->offer_closed->order, event);
+      break;
+    case PD_EVENT_SLOT_FILLED: state_slot_filled(self, event); break;
+    case PD_EVENT_SLOT_REOPENED: state_slot_reopened(self, event); break;
     case PD_EVENT_POLICY_ADOPTED: state_policy_adopted(self, event->policy_adopted); break;
     case PD_EVENT_NOT_SET: case PD_EVENT_CASE_SIZE:
     case PD_EVENT_EPOCH_BEGAN: case PD_EVENT_INPUTS_NOTED:
     case PD_EVENT_TEAM_REGISTERED: case PD_EVENT_TEAM_JOINED: case PD_EVENT_RESIDENT_REGISTERED:
     case PD_EVENT_OFFER_ANSWERED: case PD_EVENT_VOLUNTEER_WITHDREW: case PD_EVENT_SERVICE_FINISHED:
     case PD_EVENT_SERVICE_CONFIRMED: case PD_EVENT_ORDER_RATED: case PD_EVENT_HOLD_DECIDED:
-    case PD_EVENT_ORDER_STAFFED: case PD_EVENT_ORDER_UNMATCHED: case PD_EVENT_WAVE_DUE:
-    case PD_EVENT_ORDER_ESCALATED: case PD_EVENT_REMINDER_DUE: case PD_EVENT_NO_SHOW_NOTED:
+    case PD_EVENT_ORDER_STAFFED: case PD_EVENT_REMINDER_DUE: case PD_EVENT_NO_SHOW_NOTED:
     case PD_EVENT_POINTS_POSTED: case PD_EVENT_HOLD_PLACED: case PD_EVENT_HOLD_RESOLVED:
     case PD_EVENT_STAR_REACHED: case PD_EVENT_MESSAGE_SENT: case PD_EVENT_MESSAGE_FAILED:
     case PD_EVENT_MESSAGE_SUPPRESSED: case PD_EVENT_EXTERNAL_NOTED:
     case PD_EVENT_OFFER_COMMANDED: case PD_EVENT_ORDER_ASKED: case PD_EVENT_OFFER_DENIED:
     case PD_EVENT_COVERAGE_NOTED: break;
   }
-}
-
-static void open_for(struct matching *self, struct pd_outbox *out, uint64_t order) {
-  uint32_t entry = state_order(self, order);
-  if (entry != 0) waves_open(self, out, entry);
 }
 
 /* What follows from a fact that apply has folded already. */
@@ -144,8 +153,6 @@ static void follow(struct matching *self, const struct pd_event *event, struct p
       waves_blocked(self, out, event->pair_blocked->person, event->pair_blocked->other);
       waves_blocked(self, out, event->pair_blocked->other, event->pair_blocked->person);
       break;
-    case PD_EVENT_ORDER_PLACED: open_for(self, out, event->order_placed->order); break;
-    case PD_EVENT_ORDER_ESCALATED: open_for(self, out, event->order_escalated->order); break;
     case PD_EVENT_ORDER_CANCELLED: waves_stopped(self, out, event->order_cancelled->order); break;
     case PD_EVENT_ORDER_SERVED: waves_stopped(self, out, event->order_served->order); break;
     case PD_EVENT_ORDER_CLOSED: waves_stopped(self, out, event->order_closed->order); break;
@@ -176,7 +183,8 @@ static void follow(struct matching *self, const struct pd_event *event, struct p
     case PD_EVENT_HOLD_RESOLVED: case PD_EVENT_STAR_REACHED: case PD_EVENT_MESSAGE_SENT:
     case PD_EVENT_MESSAGE_FAILED: case PD_EVENT_MESSAGE_SUPPRESSED: case PD_EVENT_EXTERNAL_NOTED:
     case PD_EVENT_POLICY_ADOPTED:
-    case PD_EVENT_OFFER_DENIED: case PD_EVENT_COVERAGE_NOTED: break;
+    case PD_EVENT_OFFER_DENIED: case PD_EVENT_COVERAGE_NOTED:
+    case PD_EVENT_ORDER_PLACED: case PD_EVENT_ORDER_ESCALATED: break;
   }
 }
 
@@ -185,9 +193,39 @@ static bool is_proposed(const struct matching *self) {
   return self->proposes && memcmp(&self->proposed, state_rules(self), sizeof self->proposed) != 0;
 }
 
-/* Rules are adopted at once. */
+/* Rules are adopted at once.  Orders that wait are decided at the turn's end, or when the window of
+ * the rules is over; what was left over, and what was found waiting after a restart, at once. */
 static int64_t matching_deadline(const void *state) {
-  return is_proposed(state) ? 0 : PD_NEVER;
+  const struct matching *self = state;
+  if (is_proposed(self)) return 0;
+  if (self->facts->waiting == 0) return PD_NEVER;
+  return self->batch_set ? self->batch_ms : 0;
+}
+
+/* When are those that wait decided?  The first of them begins the window. */
+static void set_batch(struct matching *self, int64_t now_ms) {
+  if (self->facts->waiting == 0) {
+    self->batch_set = false;
+    return;
+  }
+  uint32_t window_ms = state_policy_for_all(self)->batch_window_ms;
+  if (!self->batch_set) self->batch_ms = window_ms == 0 ? PD_NEVER : now_ms + window_ms;
+  self->batch_set = true;
+}
+
+static bool batch_is_due(const struct matching *self, int64_t now_ms) {
+  if (self->facts->waiting == 0) return false;
+  return !self->batch_set || self->batch_ms == PD_NEVER || self->batch_ms <= now_ms;
+}
+
+/* Decide those that wait, if it is time; emergencies in any case.  What the entry had no room for
+ * is due at once. */
+static void end_batch(struct matching *self, struct pd_outbox *out) {
+  bool all = batch_is_due(self, out->input->now_ms);
+  waves_decide(self, out, all);
+  pd_assert(!all || self->facts->waiting == 0 || !pd_outbox_open(out));
+  if (all || self->facts->waiting_urgently > 0) self->batch_ms = out->input->now_ms;
+  self->batch_set = self->facts->waiting != 0;
 }
 
 void matching_propose(struct matching *self, const struct matching_rules *rules) {
@@ -205,10 +243,17 @@ static void matching_decide(void *state, const struct pd_input *input, struct pd
   struct matching *self = state;
   pd_assert(out->self == self);
   switch (input->kind) {
-    case PD_INPUT_EVENT: follow(self, input->event, out); break;
-    case PD_INPUT_BATCH_END: self->tally_used = 0; break;
+    case PD_INPUT_EVENT:
+      follow(self, input->event, out);
+      set_batch(self, input->now_ms);
+      break;
+    case PD_INPUT_BATCH_END:
+      end_batch(self, out);
+      self->tally_used = 0;
+      break;
     case PD_INPUT_TIME:
       if (is_proposed(self)) policy_say(out, &self->proposed, self->facts->policy + 1);
+      else end_batch(self, out);
       break;
     case PD_INPUT_COMMAND: case PD_INPUT_DELIVERY: break;
   }

@@ -66,6 +66,8 @@ struct matching_policy {
   uint32_t coverage_m;      /* a place is covered if somebody active lives within so many metres */
   uint32_t coverage_holes;  /* places that coverage_noted lists, 0 .. 64 */
   uint32_t starved_days;    /* who was not invited for so long is told of */
+  uint32_t batch_window_ms; /* orders that begin to wait within so long are decided together; 0:
+                               those of one turn; for all kinds alike */
   uint32_t rest_min;        /* minutes between two services of one volunteer */
   uint32_t day_max_min;     /* minutes of service on one local day; 0: as many as fit */
   uint32_t dangerous;       /* 1: every order counts as dangerous */

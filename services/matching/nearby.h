@@ -31,6 +31,9 @@ void nearby_begin(struct nearby *walk, const struct matching *self, const struct
  * state may not change during the walk. */
 bool nearby_next(struct nearby *walk, uint32_t *number, uint32_t *distance_m);
 
+/* Did the one who was met last come with the first answer, which cost nothing more? */
+static inline bool nearby_at_hand(const struct nearby *walk) { return walk->begun <= 1; }
+
 /* The distance between the centres of two cells, metres rounded up: so that "within r metres" is
  * the same question for a distance and for the rounded one. */
 uint32_t nearby_distance_m(struct pd_square a, struct pd_square b);

@@ -50,6 +50,7 @@ const struct matching_policy matching_policy_default = {
     .coverage_m = 1000,
     .coverage_holes = 20,
     .starved_days = 30,
+    .batch_window_ms = 0,
 };
 
 const struct policy_row policy_rows[POLICY_ROWS] = {
@@ -130,6 +131,9 @@ const struct policy_row policy_rows[POLICY_ROWS] = {
         "Places without anybody near that coverage_noted lists (20); for all kinds alike."),
     ROW("starved_days", STARVED_DAYS, starved_days, 1, 3650,
         "Days without an invitation after which a volunteer is told of (30); for all kinds alike."),
+    ROW("batch_window_ms", BATCH_WINDOW_MS, batch_window_ms, 0, 60000,
+        "Milliseconds in which orders gather that are decided together (0: those of one turn); "
+        "never emergencies; for all kinds alike."),
 };
 
 uint32_t policy_get(const struct matching_policy *policy, const struct policy_row *row) {

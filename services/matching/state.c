@@ -2,6 +2,7 @@
 
 #include "common/base/calendar.h"
 #include "services/matching/coverage.h"
+#include "services/matching/emergency.h"
 #include "services/matching/policy.h"
 
 #define CELL_X_MAX 179999
@@ -74,6 +75,11 @@ uint32_t state_served_by(const struct matching *self, const struct pd_id *reside
 const struct matching_policy *state_policy_for_all(const struct matching *self) {
   pd_assert(state_rules(self)->of[0].coverage_m > 0);
   return &state_rules(self)->of[0];
+}
+
+int64_t state_week(const struct matching *self, int64_t time_ms) {
+  pd_assert(time_ms >= 0);
+  return pd_week_number(time_ms, self->zone_min);
 }
 
 uint32_t state_wave_size(const struct matching *self, const struct order *order) {
@@ -249,6 +255,61 @@ void state_volunteer_resumed(struct matching *self, struct pd_id person, int64_t
   index_volunteer(self, number);
 }
 
+/* ---- waiting for a wave ---- */
+
+static void wait_no_more(struct matching *self, uint32_t entry) {
+  struct order *order = &self->orders[entry];
+  if (!order->waits) return;
+  chain_remove(&self->facts->waiting, self->waiting_order, entry);
+  bool urgent = emergency_is(order);
+  pd_assert(!urgent || self->facts->waiting_urgently > 0);
+  self->facts->waiting_urgently -= urgent;
+  order->waits = 0;
+  order->cause_log = 0;
+  order->traced = 0;
+  order->cause_seq = 0;
+  memset(order->trace, 0, sizeof order->trace);
+}
+
+/* The cause of a fact of this log is the input that it answered. */
+static void note_cause(struct order *order, const struct pd_event *fact) {
+  const struct pd_position *cause = fact->log == PD_LOG_MATCHING ? fact->cause : NULL;
+  bool own = fact->log == PD_LOG_MATCHING;
+  if (own && cause == NULL) return;
+  order->cause_log = (uint8_t)(own ? cause->log : fact->log);
+  order->cause_seq = own ? cause->seq : fact->seq;
+  order->traced = fact->trace.len == sizeof order->trace;
+  if (order->traced) memcpy(order->trace, fact->trace.data, sizeof order->trace);
+}
+
+static bool is_wave_due(const struct pd_event *fact) {
+  return fact != NULL && fact->body_case == PD_EVENT_WAVE_DUE;
+}
+
+void state_order_waits(struct matching *self, uint64_t id, const struct pd_event *fact) {
+  uint32_t entry = state_order(self, id);
+  if (entry == 0) return;
+  struct order *order = &self->orders[entry];
+  /* The next phase of an emergency comes beside the offers of the phases before. */
+  bool phase = emergency_is(order) && (order->waits || is_wave_due(fact));
+  bool invites = order->open_offers > order->called && !phase;
+  if (order->stopped || invites || state_wanted_slots(order) == 0) {
+    wait_no_more(self, entry);
+    return;
+  }
+  if (order->waits || fact == NULL) return;
+  pd_assert(order->id == id && !order->closed);
+  order->waits = 1;
+  chain_add(&self->facts->waiting, self->waiting_order, entry);
+  self->facts->waiting_urgently += emergency_is(order);
+  note_cause(order, fact);
+}
+
+void state_order_answered(struct matching *self, uint64_t id) {
+  uint32_t entry = state_order(self, id);
+  if (entry != 0) wait_no_more(self, entry);
+}
+
 void state_order_placed(struct matching *self, const struct pd_order_placed *said,
                         int64_t time_ms) {
   if (said->order == 0 || state_order(self, said->order) != 0) return;
@@ -280,7 +341,9 @@ void state_order_placed(struct matching *self, const struct pd_order_placed *sai
 
 void state_order_stopped(struct matching *self, uint64_t id) {
   uint32_t entry = state_order(self, id);
-  if (entry != 0) self->orders[entry].stopped = 1;
+  if (entry == 0) return;
+  self->orders[entry].stopped = 1;
+  wait_no_more(self, entry);
 }
 
 /* Give the entry back once intake is done with the order and no offer of it is open. */
@@ -350,6 +413,7 @@ void state_order_closed(struct matching *self, uint64_t id) {
   struct order *order = &self->orders[entry];
   order->stopped = 1;
   order->closed = 1;
+  wait_no_more(self, entry);
   while (order->bookings != 0) {
     if (self->bookings[order->bookings].started)
       remember_done(self, &self->bookings[order->bookings]);
@@ -378,6 +442,7 @@ void state_service_started(struct matching *self, const struct pd_service_starte
 void state_wave_opened(struct matching *self, const struct pd_wave_opened *said) {
   uint32_t entry = state_order(self, said->order);
   if (entry == 0) return;
+  wait_no_more(self, entry);
   self->orders[entry].wave = said->wave;
   self->orders[entry].wave_expires_ms = said->expires_at_ms;
   self->orders[entry].wave_next_ms =
@@ -486,7 +551,8 @@ void state_offer_closed(struct matching *self, const struct pd_offer_closed *sai
   drop_offer(self, said->offer);
 }
 
-void state_slot_filled(struct matching *self, const struct pd_slot_filled *said) {
+/* Book a slot. */
+static void fill_slot(struct matching *self, const struct pd_slot_filled *said) {
   struct pd_id person = PD_ID(said->volunteer);
   uint32_t number = state_volunteer(self, &person);
   uint32_t at = state_order(self, said->order);
@@ -511,7 +577,15 @@ void state_slot_filled(struct matching *self, const struct pd_slot_filled *said)
   order->filled |= UINT64_C(1) << (said->slot - 1);
 }
 
-void state_slot_reopened(struct matching *self, const struct pd_slot_reopened *said) {
+void state_slot_filled(struct matching *self, const struct pd_event *event) {
+  const struct pd_slot_filled *said = event->slot_filled;
+  pd_assert(event->body_case == PD_EVENT_SLOT_FILLED);
+  fill_slot(self, said);
+  state_order_waits(self, said->order, said->offer != 0 ? event : NULL);
+}
+
+void state_slot_reopened(struct matching *self, const struct pd_event *event) {
+  const struct pd_slot_reopened *said = event->slot_reopened;
   uint32_t entry = state_order(self, said->order);
   if (entry == 0) return;
   uint32_t at = state_booking(self, &self->orders[entry], said->slot);
@@ -523,4 +597,16 @@ void state_slot_reopened(struct matching *self, const struct pd_slot_reopened *s
     self->asked[pair].end_ms = booking->end_ms;
   }
   drop_booking(self, at);
+  bool time_left = event->time_ms <= state_latest_start(&self->orders[entry]);
+  if (time_left) state_order_waits(self, said->order, event);
+}
+
+/* An unmatched order is to be tried again, or its wave is over, though no offer of it is open. */
+void state_wave_due(struct matching *self, const struct pd_event *event) {
+  const struct pd_wave_due *said = event->wave_due;
+  uint32_t entry = state_order(self, said->order);
+  if (entry == 0) return;
+  const struct order *order = &self->orders[entry];
+  bool ended = said->wave == order->wave && event->time_ms >= order->wave_next_ms;
+  if (ended || said->wave == order->wave + 1) state_order_waits(self, said->order, event);
 }

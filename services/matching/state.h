@@ -105,7 +105,12 @@ struct order {
   uint8_t stopped; /* no more waves: cancelled, served, or too late to begin */
   uint8_t closed;  /* intake is done with it; the entry waits for its last offer to end */
   uint8_t called;  /* open offers that a coordinator asked for */
-  uint8_t zero[5];
+  uint8_t waits;   /* for a wave: it stands in the chain of those who do */
+  uint8_t cause_log; /* enum Log: of the fact by which it began to wait */
+  uint8_t traced;    /* that fact had a trace */
+  uint8_t zero[2];
+  uint64_t cause_seq;
+  uint8_t trace[24];
 };
 
 struct offer {
@@ -154,6 +159,8 @@ struct facts {
   struct matching_answers answers[MATCHING_KINDS];
   struct matching_rules rules; /* as adopted */
   uint32_t policy; /* number of the rules; 0: none were adopted */
+  uint32_t waiting; /* chain of the orders that wait for a wave */
+  uint32_t waiting_urgently; /* how many of them are emergencies */
   uint32_t zero;
 };
 
@@ -165,8 +172,11 @@ struct matching {
   uint32_t serial;     /* of the scan that last marked someone */
   uint32_t *marks;     /* scratch, a serial for each volunteer: asked for the order at hand */
   uint64_t tally_used; /* people who were counted in this turn */
+  struct batch *batch; /* scratch: the orders that are decided together */
+  int64_t batch_ms;    /* scratch: when those that wait are decided; PD_NEVER: at the turn's end */
+  bool batch_set; /* scratch: batch_ms is meant; after a restart it is not, and it is time */
   bool proposes;
-  uint8_t zero[7];
+  uint8_t zero[6];
   struct grid grid;    /* of the active volunteers, by number */
   struct facts *facts;
   struct volunteer *volunteers;
@@ -182,6 +192,7 @@ struct matching {
   uint8_t *rural; /* by site: a town or village by its code */
   struct chain_link *offer_of_order;
   struct chain_link *offer_of_volunteer;
+  struct chain_link *waiting_order;
   struct chain_link *booking_of_order;
   struct chain_link *booking_of_volunteer;
   struct pd_idmap volunteer_by_id;
@@ -239,6 +250,9 @@ const struct matching_policy *state_policy_for_all(const struct matching *self);
 /* How many volunteers served this resident last: never fewer than do, rarely more. */
 uint32_t state_served_by(const struct matching *self, const struct pd_id *resident);
 
+/* The local week of a time. */
+int64_t state_week(const struct matching *self, int64_t time_ms);
+
 /* A volunteer's recent offers as seen in a local week, in STATE_LOAD_ONEs. */
 uint32_t state_load(const struct matching *self, const struct volunteer *volunteer, int64_t week);
 
@@ -275,8 +289,17 @@ void state_wave_opened(struct matching *self, const struct pd_wave_opened *said)
 void state_offer_made(struct matching *self, const struct pd_offer_made *said, int64_t time_ms);
 void state_policy_adopted(struct matching *self, const struct pd_policy_adopted *said);
 void state_offer_closed(struct matching *self, const struct pd_offer_closed *said);
-void state_slot_filled(struct matching *self, const struct pd_slot_filled *said);
-void state_slot_reopened(struct matching *self, const struct pd_slot_reopened *said);
+void state_slot_filled(struct matching *self, const struct pd_event *event);
+void state_slot_reopened(struct matching *self, const struct pd_event *event);
+void state_wave_due(struct matching *self, const struct pd_event *event);
+
+/* An order that wants a slot, has no open offer of a wave and is not stopped waits for one from
+ * this fact on, which is then the cause of what is said (NULL: it goes on waiting if it does); any
+ * other does not wait, or not any more. */
+void state_order_waits(struct matching *self, uint64_t id, const struct pd_event *fact);
+
+/* A wave was opened, or nobody could be invited: the order does not wait any more. */
+void state_order_answered(struct matching *self, uint64_t id);
 
 /* Walk every invariant of matching_core.h and assert it: O(state). */
 void state_check(const struct matching *self);

@@ -1,33 +1,9 @@
 #include "services/matching/waves.h"
 
 #include "common/base/calendar.h"
-#include "services/matching/cost.h"
+#include "services/matching/batch.h"
 #include "services/matching/direct.h"
 #include "services/matching/emergency.h"
-#include "services/matching/nearby.h"
-
-#define REASONS (PD_REASON_DAY_FULL + 1)
-
-/* Somebody to be invited. */
-struct invitation {
-  struct proposal time;
-  struct matching_cost cost;
-  uint32_t volunteer;
-  uint32_t distance_m;
-  uint32_t met; /* how many were looked at before */
-  uint32_t zero;
-};
-
-/* A wave in the making. */
-struct wave {
-  uint32_t wanted;
-  uint32_t count;
-  uint32_t considered;
-  uint32_t tally[REASONS]; /* people kept out, by reason */
-  uint32_t ring_m;         /* of an emergency's phase: nobody farther away is looked at; else 0 */
-  uint32_t zero;
-  struct invitation invited[MATCHING_WAVE_MAX];
-};
 
 /* A tally list as the contract has it, on the caller's stack. */
 struct tallies {
@@ -36,8 +12,8 @@ struct tallies {
   size_t count;
 };
 
-static void list_tallies(const struct wave *wave, struct tallies *tallies) {
-  uint32_t people = wave->count;
+static void list_tallies(const struct batch_order *wave, struct tallies *tallies) {
+  uint32_t people = wave->invited;
   tallies->count = 0;
   for (unsigned reason = 1; reason < REASONS; reason++) {
     if (wave->tally[reason] == 0) continue;
@@ -54,100 +30,6 @@ static void list_tallies(const struct wave *wave, struct tallies *tallies) {
 static ProtobufCBinaryData bytes_of(const struct matching *self, uint32_t volunteer) {
   pd_assert(volunteer < self->facts->volunteers);
   return pd_bytes(&self->volunteers[volunteer].person);
-}
-
-static void mark_asked(struct matching *self, const struct order *order) {
-  self->serial++;
-  if (self->serial == 0) {
-    memset(self->marks, 0, sizeof *self->marks * self->limits.persons);
-    self->serial = 1;
-  }
-  pd_assert(order->id != 0 && self->serial != 0);
-  for (uint32_t at = order->asked; at != 0; at = self->asked[at].next)
-    self->marks[self->asked[at].volunteer] = self->serial;
-}
-
-static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
-
-/* How many offers the wave may hold: by policy, and by what the shard's tables can still take. */
-static uint32_t wave_room(const struct matching *self, const struct order *order,
-                          uint32_t *wanted) {
-  pd_assert(state_free_slots(order) > 0);
-  bool phase = emergency_is(order);
-  *wanted = phase ? emergency_size(state_policy(self, order), order) : state_wave_size(self, order);
-  uint32_t room = least(pd_pool_free(&self->free_offers), pd_pool_free(&self->free_asked));
-  if (pd_pool_free(&self->free_bookings) == 0) room = 0;
-  return least(*wanted, room);
-}
-
-/* Keep the cheapest, in the order of cost; of equal ones who was met first. */
-static void keep_cheapest(struct wave *wave, const struct invitation *one) {
-  pd_assert(wave->count <= wave->wanted && wave->wanted > 0);
-  if (wave->count == wave->wanted) {
-    wave->tally[PD_REASON_RANKED_LOWER]++;
-    if (wave->invited[wave->count - 1].cost.total_m <= one->cost.total_m) return;
-    wave->count--;
-  }
-  uint32_t at = wave->count++;
-  for (; at > 0 && wave->invited[at - 1].cost.total_m > one->cost.total_m; at--)
-    wave->invited[at] = wave->invited[at - 1];
-  wave->invited[at] = *one;
-}
-
-/* Can nobody this far away or farther be cheaper than those who would be invited now? */
-static bool is_settled(const struct wave *wave, const struct costs *costs, uint32_t distance_m) {
-  if (wave->count < wave->wanted) return false;
-  if (!costs_matter(costs)) return true;
-  return wave->invited[wave->count - 1].cost.total_m <= costs_least_m(costs, distance_m);
-}
-
-/* A wave is told nearest first, as it was found. */
-static void sort_as_met(struct wave *wave) {
-  pd_assert(wave->count <= MATCHING_WAVE_MAX);
-  for (uint32_t i = 1; i < wave->count; i++) {
-    struct invitation one = wave->invited[i];
-    uint32_t at = i;
-    for (; at > 0 && wave->invited[at - 1].met > one.met; at--)
-      wave->invited[at] = wave->invited[at - 1];
-    wave->invited[at] = one;
-  }
-}
-
-/* Does the phase look this far?  It does, whatever the ring, until it has found somebody. */
-static bool is_in_ring(struct wave *wave, const struct matching_policy *policy,
-                       uint32_t distance_m) {
-  if (wave->ring_m == 0) return true;
-  if (wave->count == 0) wave->ring_m = emergency_widened_m(policy, wave->ring_m, distance_m);
-  return distance_m <= wave->ring_m;
-}
-
-/* Look at the people around, nearest first, until the wave is full of those who cost least. */
-static void gather(struct matching *self, const struct rules *rules, struct wave *wave) {
-  struct nearby walk;
-  uint32_t number, distance_m, eligible = 0;
-  struct costs costs = costs_begin(self, rules->order, rules->now_ms);
-  pd_assert(wave->wanted > 0 && wave->wanted <= MATCHING_WAVE_MAX);
-  uint32_t enough = wave->wanted;
-  if (costs_matter(&costs) && rules->policy->candidates > enough)
-    enough = rules->policy->candidates;
-  nearby_begin(&walk, self, rules->order, enough);
-  while (eligible < enough && wave->considered < rules->policy->scan_max &&
-         nearby_next(&walk, &number, &distance_m)) {
-    struct invitation one = {
-        .volunteer = number, .distance_m = distance_m, .met = wave->considered};
-    if (is_settled(wave, &costs, distance_m) || !is_in_ring(wave, rules->policy, distance_m)) break;
-    enum pd_reason reason = rules_try(rules, number, distance_m, &one.time);
-    wave->considered++;
-    if (reason != PD_REASON_UNSPECIFIED) {
-      wave->tally[reason]++;
-      continue;
-    }
-    one.cost = costs_of(&costs, number, distance_m);
-    keep_cheapest(wave, &one);
-    eligible++;
-  }
-  sort_as_met(wave);
-  pd_assert(wave->count <= MATCHING_WAVE_MAX && wave->count <= wave->considered);
 }
 
 /* Active volunteers with all the skills. */
@@ -175,12 +57,13 @@ static void set_apart(const struct matching *self, const struct order *order, ui
 /* Nobody can be invited: count everybody in the shard by the reason, as far as this turn's share of
  * such work goes.  The walk has met everybody who has the skills and lives within reach; the rest
  * follows by counting, without looking at each. */
-static void count_everybody(struct matching *self, const struct rules *rules, struct wave *wave) {
+static void count_everybody(struct matching *self, const struct rules *rules,
+                            struct batch_order *wave) {
   uint64_t everybody = self->facts->volunteers;
   bool walked_all = wave->considered < rules->policy->scan_max;
   if (self->tally_used + everybody > rules->policy->tally_max || !walked_all) return;
   self->tally_used += everybody;
-  pd_assert(wave->count == 0);
+  pd_assert(wave->invited == 0 && wave->count == 0);
   uint32_t *tally = wave->tally;
   uint32_t reached = wave->considered - tally[PD_REASON_OWN_ORDER] - tally[PD_REASON_ALREADY_ASKED];
   uint32_t active = (uint32_t)self->facts->active;
@@ -200,7 +83,7 @@ static void count_everybody(struct matching *self, const struct rules *rules, st
 }
 
 static void say_unmatched(struct pd_outbox *out, const struct order *order,
-                          const struct wave *wave) {
+                          const struct batch_order *wave) {
   pd_assert(order->open_offers == order->called || emergency_is(order));
   struct tallies tallies;
   list_tallies(wave, &tallies);
@@ -221,15 +104,15 @@ int64_t waves_expiry(const struct matching *self, const struct order *order, int
 }
 
 static void say_wave(const struct matching *self, struct pd_outbox *out, const struct order *order,
-                     const struct wave *wave) {
+                     const struct batch_order *wave) {
   bool phase = emergency_is(order);
-  pd_assert(wave->count > 0 && (order->open_offers == order->called || phase));
+  pd_assert(wave->invited > 0 && (order->open_offers == order->called || phase));
   struct tallies tallies;
   list_tallies(wave, &tallies);
   struct pd_wave_opened said = PD_WAVE_OPENED_INIT;
   said.order = order->id;
   said.wave = order->wave + 1;
-  said.offers = wave->count;
+  said.offers = wave->invited;
   said.expires_at_ms = waves_expiry(self, order, out->input->now_ms);
   if (phase) {
     int64_t next_ms =
@@ -243,64 +126,62 @@ static void say_wave(const struct matching *self, struct pd_outbox *out, const s
   pd_emit_wave_opened(out, &said);
 }
 
-static void say_offers(const struct matching *self, struct pd_outbox *out,
-                       const struct order *order, const struct wave *wave) {
-  uint32_t before = order->open_offers;
-  for (uint32_t i = 0; i < wave->count; i++) {
-    const struct invitation *invited = &wave->invited[i];
-    struct pd_offer_made said = PD_OFFER_MADE_INIT;
-    said.offer = self->facts->last_offer + 1;
-    said.order = order->id;
-    said.wave = order->wave;
-    said.volunteer = bytes_of(self, invited->volunteer);
-    said.distance_m = invited->distance_m;
-    said.start_ms = invited->time.start_ms;
-    said.end_ms = invited->time.end_ms;
-    said.expires_at_ms = order->wave_expires_ms;
-    said.fairness_m = (int32_t)invited->cost.fairness_m;
-    said.continuity_m = (int32_t)invited->cost.continuity_m;
-    said.branch_m = (int32_t)invited->cost.branch_m;
-    said.rural_m = (int32_t)invited->cost.rural_m;
-    said.mutual_m = (int32_t)invited->cost.mutual_m;
-    said.rare_m = (int32_t)invited->cost.rare_m;
-    pd_emit_offer_made(out, &said);
-  }
-  pd_assert(order->open_offers == before + wave->count);
+static void say_offer(const struct matching *self, struct pd_outbox *out,
+                      const struct order *order, const struct candidate *invited) {
+  pd_assert(order->wave_expires_ms > out->input->now_ms);
+  struct pd_offer_made said = PD_OFFER_MADE_INIT;
+  said.offer = self->facts->last_offer + 1;
+  said.order = order->id;
+  said.wave = order->wave;
+  said.volunteer = bytes_of(self, invited->volunteer);
+  said.distance_m = invited->distance_m;
+  said.start_ms = invited->start_ms;
+  said.end_ms = invited->start_ms + order->minutes * PD_MINUTE_MS;
+  said.expires_at_ms = order->wave_expires_ms;
+  said.fairness_m = invited->fairness_m;
+  said.continuity_m = invited->continuity_m;
+  said.rare_m = invited->rare_m;
+  said.branch_m = invited->branch_m;
+  said.rural_m = invited->rural_m;
+  said.mutual_m = invited->mutual_m;
+  said.price_m = invited->price_m;
+  pd_emit_offer_made(out, &said);
 }
 
-/* The next wave; beside: open offers of the ones before are no hindrance. */
-static void open_wave(struct matching *self, struct pd_outbox *out, uint32_t entry, bool beside) {
-  const struct order *order = &self->orders[entry];
-  if (order->id == 0 || order->stopped || state_wanted_slots(order) == 0) return;
-  if (order->open_offers > order->called && !beside) return;
-  struct wave wave;
-  uint32_t wanted;
-  wave.count = 0;
-  wave.considered = 0;
-  memset(wave.tally, 0, sizeof wave.tally);
-  wave.wanted = wave_room(self, order, &wanted);
-  mark_asked(self, order);
-  struct rules rules = rules_begin(self, order, out->input->now_ms, true);
-  wave.ring_m = emergency_is(order) ? emergency_ring_m(rules.policy, order) : 0;
-  bool late = rules.first_ms > rules.last_ms;
-  if (wave.wanted == 0) {
-    wave.tally[PD_REASON_FULL] = wanted;
-    wave.considered = wanted;
-  } else if (!late) {
-    gather(self, &rules, &wave);
-    if (wave.count == 0) count_everybody(self, &rules, &wave);
-  }
-  if (wave.count == 0) {
-    say_unmatched(out, order, &wave);
+/* Say what was decided for one order: nearest first, as they were met. */
+static void say(struct matching *self, struct pd_outbox *out, struct batch_order *wave) {
+  const struct order *order = &self->orders[wave->entry];
+  pd_assert(order->id != 0 && order->waits);
+  struct pd_cause cause = {.seq = order->cause_seq,
+                           .log = (enum pd_log)order->cause_log,
+                           .traced = order->traced != 0};
+  memcpy(cause.trace, order->trace, sizeof cause.trace);
+  pd_outbox_because(out, &cause);
+  if (wave->invited == 0) {
+    struct rules rules = rules_begin(self, order, out->input->now_ms, false);
+    bool in_vain = wave->wanted > 0 && rules.first_ms <= rules.last_ms && wave->count == 0;
+    if (in_vain) count_everybody(self, &rules, wave);
+    say_unmatched(out, order, wave);
     return;
   }
-  say_wave(self, out, order, &wave);
-  say_offers(self, out, order, &wave);
+  uint32_t before = order->open_offers;
+  say_wave(self, out, order, wave);
+  const struct candidate *candidates = &self->batch->candidates[wave->first];
+  for (uint32_t i = 0; i < wave->count; i++)
+    if (candidates[i].invited) say_offer(self, out, order, &candidates[i]);
+  pd_assert(order->open_offers == before + wave->invited);
 }
 
-void waves_open(struct matching *self, struct pd_outbox *out, uint32_t entry) {
-  pd_assert(entry <= self->limits.orders);
-  open_wave(self, out, entry, false);
+void waves_decide(struct matching *self, struct pd_outbox *out, bool all) {
+  int64_t now_ms = out->input->now_ms;
+  const struct facts *facts = self->facts;
+  while ((all ? facts->waiting : facts->waiting_urgently) != 0 && pd_outbox_open(out)) {
+    batch_gather(self, now_ms);
+    batch_solve(self, now_ms);
+    pd_assert(self->batch->order_count > 0);
+    for (uint32_t i = 0; i < self->batch->order_count && pd_outbox_open(out); i++)
+      say(self, out, &self->batch->orders[i]);
+  }
 }
 
 static void close_offer(const struct matching *self, struct pd_outbox *out, uint32_t entry,
@@ -340,10 +221,7 @@ void waves_due(struct matching *self, struct pd_outbox *out, const struct pd_wav
   const struct order *order = &self->orders[entry];
   bool retry = due->wave == order->wave + 1;
   bool latest = due->wave == order->wave;
-  if (!retry && !latest) return;
-  close_expired(self, out, entry, due_ms);
-  if (!retry && due_ms < order->wave_next_ms) return;
-  open_wave(self, out, entry, order->id != 0 && emergency_is(order));
+  if (retry || latest) close_expired(self, out, entry, due_ms);
 }
 
 /* The time to be booked: as offered; or, when that has begun already, the next that suits. */
@@ -405,8 +283,7 @@ void waves_answered(struct matching *self, struct pd_outbox *out,
   const struct offer *offer = &self->offers[at];
   struct pd_id person = PD_ID(answer->volunteer);
   if (!pd_id_equal(&person, &self->volunteers[offer->volunteer].person)) return;
-  uint32_t entry = offer->order;
-  pd_assert(self->orders[entry].open_offers > 0);
+  pd_assert(self->orders[offer->order].open_offers > 0);
   struct proposal time;
   enum pd_reason reason = PD_REASON_DECLINED;
   if (answer->accept) reason = may_book(self, offer, out->input->now_ms, &time);
@@ -414,7 +291,6 @@ void waves_answered(struct matching *self, struct pd_outbox *out,
     waves_fill(self, out, at, time);
   else
     close_offer(self, out, at, reason);
-  waves_open(self, out, entry);
 }
 
 static void say_reopened(struct matching *self, struct pd_outbox *out, uint32_t booking,
@@ -428,15 +304,6 @@ static void say_reopened(struct matching *self, struct pd_outbox *out, uint32_t 
   pd_emit_slot_reopened(out, &said);
 }
 
-/* Say that a booking is over, and look for somebody else while there is time. */
-static void reopen(struct matching *self, struct pd_outbox *out, uint32_t booking,
-                   enum pd_reason reason) {
-  uint32_t entry = self->bookings[booking].order;
-  const struct order *order = &self->orders[entry];
-  say_reopened(self, out, booking, reason);
-  if (out->input->now_ms <= state_latest_start(order)) waves_open(self, out, entry);
-}
-
 void waves_reopen(struct matching *self, struct pd_outbox *out, uint64_t order, uint32_t slot,
                   struct pd_id person, enum pd_reason reason) {
   pd_assert(reason == PD_REASON_WITHDREW || reason == PD_REASON_NO_SHOW);
@@ -445,7 +312,7 @@ void waves_reopen(struct matching *self, struct pd_outbox *out, uint64_t order, 
   uint32_t at = state_booking(self, &self->orders[entry], slot);
   if (at == 0 || self->bookings[at].started) return;
   if (!pd_id_equal(&person, &self->volunteers[self->bookings[at].volunteer].person)) return;
-  reopen(self, out, at, reason);
+  say_reopened(self, out, at, reason);
 }
 
 /* The first booking of the volunteer at this time that has not begun; 0 if there is none. */
@@ -488,7 +355,7 @@ static void rebook(struct matching *self, struct pd_outbox *out, uint32_t entry,
   }
   struct proposal time = {as->start_ms, as->end_ms};
   for (uint32_t at; (at = first_overlapping(self, as->volunteer, time)) != 0;)
-    reopen(self, out, at, PD_REASON_OVERLAP);
+    say_reopened(self, out, at, PD_REASON_OVERLAP);
   say_kept(self, out, entry, slot, as);
   if (holder != 0 && state_free_slots(order) > 0)
     say_kept(self, out, entry, 1 + (uint32_t)__builtin_ctzll(~order->filled), &moved);
@@ -529,15 +396,11 @@ void waves_inactive(struct matching *self, struct pd_outbox *out, struct pd_id p
   uint32_t number = state_volunteer(self, &person);
   if (number == PD_NONE) return;
   pd_assert(self->volunteers[number].status != VOLUNTEER_ACTIVE);
-  while (self->volunteers[number].offers != 0) {
-    uint32_t offer = self->volunteers[number].offers;
-    uint32_t entry = self->offers[offer].order;
-    close_offer(self, out, offer, PD_REASON_INACTIVE);
-    waves_open(self, out, entry);
-  }
+  while (self->volunteers[number].offers != 0)
+    close_offer(self, out, self->volunteers[number].offers, PD_REASON_INACTIVE);
   if (!bookings) return;
   for (uint32_t at; (at = first_not_started(self, number)) != 0;)
-    reopen(self, out, at, PD_REASON_INACTIVE);
+    say_reopened(self, out, at, PD_REASON_INACTIVE);
 }
 
 void waves_stopped(struct matching *self, struct pd_outbox *out, uint64_t order) {
@@ -569,7 +432,7 @@ void waves_papers(struct matching *self, struct pd_outbox *out, struct pd_id per
   enum pd_reason reason = PD_REASON_UNSPECIFIED;
   if (number == PD_NONE) return;
   for (uint32_t at; (at = first_unpapered(self, number, out->input->now_ms, &reason)) != 0;)
-    reopen(self, out, at, reason);
+    say_reopened(self, out, at, reason);
   pd_assert(number < self->facts->volunteers);
 }
 
@@ -601,11 +464,8 @@ void waves_blocked(struct matching *self, struct pd_outbox *out, ProtobufCBinary
   uint32_t number = state_volunteer(self, &person);
   if (number == PD_NONE) return;
   pd_assert(state_blocked(self, &self->volunteers[number], &requester) != 0);
-  for (uint32_t at; (at = first_offer_from(self, number, &requester)) != 0;) {
-    uint32_t entry = self->offers[at].order;
+  for (uint32_t at; (at = first_offer_from(self, number, &requester)) != 0;)
     close_offer(self, out, at, PD_REASON_BLOCKED);
-    waves_open(self, out, entry);
-  }
   for (uint32_t at; (at = first_booking_from(self, number, &requester)) != 0;)
-    reopen(self, out, at, PD_REASON_BLOCKED);
+    say_reopened(self, out, at, PD_REASON_BLOCKED);
 }

@@ -1,8 +1,9 @@
 /* waves - what the matcher decides: waves of offers, bookings, and what follows when one ends.
  *
- * Each function answers one thing that happened, through the outbox.  A wave goes out when an order
- * has a free slot, no open offer of a wave, and has not been stopped; a slot goes to the first who
- * accepts.  Whom a coordinator has named counts for one slot as long as that offer is open.
+ * Each function answers one thing that happened, through the outbox.  A slot goes to the first who
+ * accepts.  An order that has a free slot, no open offer of a wave and has not been stopped waits
+ * for a wave (state.h); those who wait are decided together when the turn or the window of the
+ * rules ends.  Whom a coordinator has named counts for one slot as long as that offer is open.
  */
 #ifndef MATCHING_WAVES_H
 #define MATCHING_WAVES_H
@@ -10,13 +11,11 @@
 #include "services/matching/rules.h"
 #include "services/matching/state.h"
 
-/* Invite for an order entry now, in an emergency its next phase: wave_opened and its offers, or
- * order_unmatched.  Says nothing while offers of a wave are open, no slot is free, or the order is
- * stopped. */
-void waves_open(struct matching *self, struct pd_outbox *out, uint32_t entry);
+/* Invite for the orders that wait, all or the emergencies: wave_opened and its offers, or
+ * order_unmatched, for each.  When the entry is full the others go on waiting. */
+void waves_decide(struct matching *self, struct pd_outbox *out, bool all);
 
-/* The time of a wave is over (of an open one: its offers end SILENT), or an unmatched order is
- * tried again.  An old wave's time, or one that comes too early, says nothing. */
+/* A time of the latest wave, or of the next one, has come: offers whose time is over end SILENT. */
 void waves_due(struct matching *self, struct pd_outbox *out, const struct pd_wave_due *due,
                int64_t due_ms);
 

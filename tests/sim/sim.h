@@ -288,6 +288,9 @@ extern const int64_t sim_star_minutes[5];
 #define SIM_REST_MIN 20
 #define SIM_DAY_MAX_MIN 300
 
+/* The window of the matcher's batches. */
+#define SIM_WINDOW_MS(sim) ((sim)->options.seed % 3 == 1 ? 1500u : 0u)
+
 /* Memory for all daemons; none is up. */
 void sim_daemons_init(struct sim *sim);
 void sim_daemons_free(struct sim *sim);
@@ -395,9 +398,10 @@ void sim_history_read(struct sim *sim, struct sim_history *history);
 void sim_history_free(struct sim_history *history);
 
 /* All events that a daemon consumed and said, in the order in which it did, from the marks of its
- * own log. */
+ * own log; `ended`, unless NULL, after each entry. */
 void sim_history_walk(const struct sim_history *history, enum pd_log log,
-                      void (*each)(void *context, const struct pd_event *event), void *context);
+                      void (*each)(void *context, const struct pd_event *event),
+                      void (*ended)(void *context), void *context);
 
 /* The checkers; each fails the run.  `healed`: faults were over long enough for everything to end.
  */

@@ -89,7 +89,7 @@ void sim_check_coverage(struct sim *sim, const struct sim_history *history) {
   struct ground *ground = calloc(1, sizeof *ground);
   sim_expect(sim, ground != NULL, "no memory");
   view_init(&ground->view, history);
-  sim_history_walk(history, PD_LOG_MATCHING, each, ground);
+  sim_history_walk(history, PD_LOG_MATCHING, each, NULL, ground);
   view_free(&ground->view);
   free(ground);
 }

@@ -407,7 +407,7 @@ void sim_check_intake(struct sim *sim, const struct sim_history *history) {
   gate->open = calloc(gate->view.offer_count + 1, sizeof *gate->open);
   gate->sites = calloc(sim->limits.sites + 1, sizeof *gate->sites);
   pd_assert(gate->stories && gate->answered && gate->open && gate->sites);
-  sim_history_walk(history, PD_LOG_INTAKE, each, gate);
+  sim_history_walk(history, PD_LOG_INTAKE, each, NULL, gate);
   for (uint64_t i = 1; i <= gate->view.order_count; i++)
     sim_expect(sim, gate->stories[i].closed, "P3 order %llu never ends", (unsigned long long)i);
   view_free(&gate->view);

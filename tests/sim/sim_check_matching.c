@@ -1,57 +1,14 @@
 /* The matcher's promises, from its own view of the logs: who may be invited (every hard rule, again
  * and naively), offers that end once, slots that are won once, nobody in two places at once (P4).
  */
-#include "tests/sim/sim_view.h"
+#include "tests/sim/sim_judge.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
-
-#define MINUTE INT64_C(60000)
-#define LEAD (15 * MINUTE)
-
-/* Somebody was named by a coordinator, or asked in the hall. */
-struct judge_question {
-  uint64_t order;
-  uint32_t person;
-  enum pd_offer_how how; /* 0: nothing was asked */
-  bool answered;
-  uint64_t offer; /* made to who asked; it must be won at once */
-};
-
-struct judge {
-  struct view view;
-  uint64_t order; /* that the latest input was about */
-  uint64_t due_order; /* for which it was wave_due */
-  uint64_t offer;
-  uint32_t person;           /* index plus 1 */
-  uint32_t moved;            /* index plus 1 of who made room in this turn */
-  uint32_t known[8], yes[8]; /* answers so far, by the order's kind */
-  uint32_t open_orders, open_offers;
-  struct judge_question question; /* that the latest input asked */
-  bool strict; /* the clock was never set, so waves follow at once */
-};
-
-/* What a coordinator may set aside, and what does not stand against who asks in the hall. */
-#define BIT(reason) (UINT64_C(1) << PD_REASON_##reason)
-#define WAIVES(waived, reason) (((waived)&BIT(reason)) != 0)
-#define MAY_OVERRULE \
-  (BIT(ALREADY_ASKED) | BIT(RADIUS) | BIT(HOURS) | BIT(CAPACITY) | BIT(TOO_MANY_OFFERS) | \
-   BIT(NOT_AUTOMATED))
-
-#define FAIL_UNLESS(judge, holds, event, ...)                                      \
-  do {                                                                             \
-    if (!(holds)) {                                                                \
-      char text[200];                                                              \
-      snprintf(text, sizeof text, __VA_ARGS__);                                    \
-      sim_fail((judge)->view.sim, "%s (%s %llu)", text, pd_log_name((event)->log), \
-               (unsigned long long)(event)->seq);                                  \
-    }                                                                              \
-  } while (0)
 
 /* ---- the rules ---- */
 
-static double metres(const struct view_order *order, const struct view_person *person) {
+double judge_metres(const struct view_order *order, const struct view_person *person) {
   const double degree = 3.14159265358979323846 / 180;
   double a = sin((order->lat - person->lat) * degree / 2);
   double b = sin((order->lon - person->lon) * degree / 2);
@@ -120,7 +77,7 @@ static bool was_asked(const struct judge *judge, uint64_t order, uint32_t person
 }
 
 static bool is_far(const struct view_order *order, const struct view_person *person) {
-  return metres(order, person) > person->radius_m + 0.01;
+  return judge_metres(order, person) > person->radius_m + 0.01;
 }
 
 static bool has_many_offers(const struct judge *judge, const struct view_person *person) {
@@ -146,7 +103,7 @@ static bool invited_now(const struct judge *judge, uint64_t order, uint32_t pers
 
 /* Why this person may not be invited to this order, apart from time and from what was set aside;
  * NULL: no reason. */
-static const char *objection(const struct judge *judge, const struct view_order *order,
+const char *judge_objection(const struct judge *judge, const struct view_order *order,
                              uint32_t index, uint64_t waived, int64_t now_ms) {
   const struct view_person *person = &judge->view.persons[index];
   if (!person->volunteer || person->paused || person->exited) return "not active";
@@ -166,7 +123,7 @@ static const char *objection(const struct judge *judge, const struct view_order 
   return NULL;
 }
 
-static const char *objection_to_time(const struct judge *judge, const struct view_order *order,
+const char *judge_objection_to_time(const struct judge *judge, const struct view_order *order,
                                      uint32_t index, int64_t start_ms, int64_t end_ms,
                                      uint64_t waived) {
   const struct view_person *person = &judge->view.persons[index];
@@ -187,7 +144,7 @@ static const int64_t wave_ttl[5] = {60, 60, 30, 15, 15}; /* minutes, by urgency 
 
 /* How many may be invited: three for each free slot; once 64 answers for this kind are known, as
  * many as make twice the slots at the rate at which people say yes. */
-static uint32_t most_offers(const struct judge *judge, const struct view_order *order) {
+uint32_t judge_most_offers(const struct judge *judge, const struct view_order *order) {
   uint32_t free = view_free_slots(order) - order->called, known = judge->known[order->kind];
   uint32_t yes = judge->yes[order->kind] > 0 ? judge->yes[order->kind] : 1;
   uint32_t most = known < 64 ? 3 * free : (2 * free * known + yes - 1) / yes;
@@ -227,10 +184,12 @@ static void check_nearest(const struct judge *judge, const struct pd_event *even
   int64_t start = order->phase_ms + LEAD > order->from_ms ? order->phase_ms + LEAD : order->from_ms;
   for (uint32_t i = 0; i < judge->view.person_count; i++) {
     const struct view_person *person = &judge->view.persons[i];
-    if (!person->volunteer || metres(order, person) > order->last_distance - 1.01) continue;
-    if (person->ever_booked || objection(judge, order, i, 0, order->phase_ms) != NULL) continue;
+    if (!person->volunteer || judge_metres(order, person) > order->last_distance - 1.01) continue;
+    if (person->ever_booked ||
+        judge_objection(judge, order, i, 0, order->phase_ms) != NULL)
+      continue;
     int64_t end = start + order->minutes * MINUTE;
-    FAIL_UNLESS(judge, objection_to_time(judge, order, i, start, end, 0) != NULL, event,
+    FAIL_UNLESS(judge, judge_objection_to_time(judge, order, i, start, end, 0) != NULL, event,
                 "phases: person %u is nearer and was not asked", i);
   }
 }
@@ -247,7 +206,7 @@ static void on_wave(struct judge *judge, const struct pd_event *event) {
   int64_t ends = event->time_ms + wave_ttl[order->urgency] * MINUTE;
   if (ends > view_latest(order)) ends = view_latest(order);
   FAIL_UNLESS(judge, body->expires_at_ms == ends, event, "a wave ends at another time");
-  uint32_t most = most_offers(judge, order), people = body->offers;
+  uint32_t most = judge_most_offers(judge, order), people = body->offers;
   FAIL_UNLESS(judge, body->offers >= 1 && body->offers <= most, event, "%u offers for %u slots",
               body->offers, view_free_slots(order));
   for (size_t i = 0; i < body->n_excluded; i++) people += body->excluded[i]->count;
@@ -258,11 +217,13 @@ static void on_wave(struct judge *judge, const struct pd_event *event) {
               "a phase of no emergency");
   order->wave_next_ms = body->next_at_ms != 0 ? body->next_at_ms : body->expires_at_ms;
   order->ring_m = body->ring_m;
+  judge_join_batch(judge, event, order, false);
   order->wave = body->wave;
   order->wave_left = body->offers;
   order->wave_ends_ms = body->expires_at_ms;
   order->last_distance = 0;
   order->tried = true;
+  order->due_now = false;
 }
 
 /* An offer to somebody who was named, or who asked. */
@@ -314,15 +275,15 @@ static void check_offer(struct judge *judge, const struct pd_event *event,
                         const struct view_order *order, uint32_t person) {
   const struct pd_offer_made *body = event->offer_made;
   uint64_t waived = waived_by(judge, event, order, person);
-  const char *why = objection(judge, order, person, waived, event->time_ms);
+  const char *why = judge_objection(judge, order, person, waived, event->time_ms);
   FAIL_UNLESS(judge, why == NULL, event, "rules: invited, but %s", why);
-  why = objection_to_time(judge, order, person, body->start_ms, body->end_ms, waived);
+  why = judge_objection_to_time(judge, order, person, body->start_ms, body->end_ms, waived);
   FAIL_UNLESS(judge, why == NULL, event, "rules: invited, but %s", why);
   bool time = body->start_ms >= order->from_ms && body->start_ms >= event->time_ms + LEAD &&
               body->end_ms == body->start_ms + order->minutes * MINUTE &&
               body->end_ms <= order->to_ms;
   FAIL_UNLESS(judge, time, event, "rules: a time outside the window");
-  double distance = metres(order, &judge->view.persons[person]);
+  double distance = judge_metres(order, &judge->view.persons[person]);
   FAIL_UNLESS(judge, fabs(body->distance_m - distance) < 1.01, event, "rules: %u m for %g m",
               body->distance_m, distance);
   FAIL_UNLESS(judge, body->how != 0 || body->distance_m >= order->last_distance, event,
@@ -358,6 +319,9 @@ static void on_offer(struct judge *judge, const struct pd_event *event) {
     FAIL_UNLESS(judge, order->ring_m == 0 || body->distance_m <= order->ring_m, event,
                 "phases: outside the ring");
   }
+  if (body->how == 0) judge_note_invited(judge, person, body->distance_m);
+  judge_note_load(judge, person, event->time_ms);
+  if (body->offer > judge->last_offer) judge->last_offer = body->offer;
   order->called += body->how == PD_OFFER_HOW_COMMANDED;
   order->open_offers++;
   view->persons[person].open_offers++;
@@ -428,10 +392,11 @@ static void check_unmatched(struct judge *judge, const struct pd_event *event,
   int64_t start = event->time_ms + LEAD > order->from_ms ? event->time_ms + LEAD : order->from_ms;
   if (start > view_latest(order)) return;
   for (uint32_t i = 0; i < judge->view.person_count; i++) {
-    if (judge->view.persons[i].ever_booked || objection(judge, order, i, 0, event->time_ms) != NULL)
+    if (judge->view.persons[i].ever_booked ||
+        judge_objection(judge, order, i, 0, event->time_ms) != NULL)
       continue;
     const char *why =
-        objection_to_time(judge, order, i, start, start + order->minutes * MINUTE, 0);
+        judge_objection_to_time(judge, order, i, start, start + order->minutes * MINUTE, 0);
     FAIL_UNLESS(judge, why != NULL, event, "rules: unmatched, but person %u could be invited", i);
   }
 }
@@ -450,6 +415,8 @@ static void on_unmatched(struct judge *judge, const struct pd_event *event) {
   FAIL_UNLESS(judge, people == body->considered && body->wave == order->wave + 1, event,
               "unmatched: %u of %u told of", people, body->considered);
   order->tried = true;
+  order->due_now = false;
+  judge_join_batch(judge, event, order, full);
   if (!full) check_unmatched(judge, event, order);
 }
 
@@ -472,10 +439,11 @@ static bool denied_rightly(const struct judge *judge, const struct pd_event *eve
   int64_t start = event->time_ms + LEAD > order->from_ms ? event->time_ms + LEAD : order->from_ms;
   if (start > view_latest(order)) return body->reason == PD_REASON_TOO_LATE;
   uint64_t waived = asked ? BIT(ALREADY_ASKED) | BIT(NOT_AUTOMATED) : MAY_OVERRULE;
-  if (objection(judge, order, person, waived, event->time_ms) != NULL) return is_rule(body->reason);
+  if (judge_objection(judge, order, person, waived, event->time_ms) != NULL)
+    return is_rule(body->reason);
   if (judge->view.persons[person].ever_booked) return is_rule(body->reason);
   int64_t end = start + order->minutes * MINUTE;
-  return objection_to_time(judge, order, person, start, end, waived) != NULL;
+  return judge_objection_to_time(judge, order, person, start, end, waived) != NULL;
 }
 
 /* What was asked for is not to be had: something stands against it, and it is what is told. */
@@ -636,6 +604,9 @@ static void on_order_over(struct judge *judge, uint64_t number, bool closed) {
   judge->order = number;
   if (order == NULL) return;
   order->stopped = true;
+  for (uint32_t i = 1; closed && !order->closed && i <= order->need; i++)
+    if (order->slots[i].started && order->slots[i].holder != 0)
+      judge->view.persons[order->slots[i].holder - 1].served = order->requester + 1;
   if (closed && !order->closed) judge->open_orders--;
   order->closed = order->closed || closed;
 }
@@ -646,18 +617,10 @@ static void on_question(struct judge *judge, uint64_t order, ProtobufCBinaryData
       .order = order, .person = view_person(&judge->view, person), .how = how};
 }
 
-/* What was due was due for the input before. */
-static void forget_due(struct judge *judge) {
-  struct view_order *order = view_order(&judge->view, judge->due_order);
-  if (order != NULL) order->due_now = false;
-  judge->due_order = 0;
-}
-
 static void on_input(struct judge *judge, const struct pd_event *event) {
   judge->order = judge->offer = 0;
   judge->person = 0;
   judge->question = (struct judge_question){0};
-  forget_due(judge);
   if (event->body_case == PD_EVENT_OFFER_COMMANDED)
     on_question(judge, event->offer_commanded->order, event->offer_commanded->volunteer,
                 PD_OFFER_HOW_COMMANDED);
@@ -696,7 +659,6 @@ static void on_input(struct judge *judge, const struct pd_event *event) {
     if (order != NULL) {
       order->due_ms = event->time_ms;
       order->due_now = true;
-      judge->due_order = order->number;
     }
     judge->order = event->wave_due->order;
   }
@@ -730,9 +692,6 @@ static void settle_order(const struct judge *judge, const struct pd_event *event
                 "P4 slot %u of order %llu is served by another than it is booked for", s,
                 (unsigned long long)order->number);
   }
-  bool time = judge->strict && judge->view.now_ms + 120 * MINUTE < view_latest(order);
-  FAIL_UNLESS(judge, order->stopped || order->tried || !time || view_free_slots(order) == 0, event,
-              "order %llu: nobody is invited", (unsigned long long)order->number);
 }
 
 static void settle(const struct judge *judge, const struct pd_event *event) {
@@ -753,8 +712,36 @@ static void settle(const struct judge *judge, const struct pd_event *event) {
               "somebody who left has open offers");
 }
 
+/* An entry ends: every order that wants somebody was tried, or has its turn soon, if the entry was
+ * full or a window is open. */
+static void entry_ended(void *context) {
+  struct judge *judge = context;
+  static struct pd_event nothing = {.log = PD_LOG_MATCHING};
+  uint32_t patience = SIM_WINDOW_MS(judge->view.sim) > 0 ? 200 : 20;
+  for (uint64_t i = 1; i <= judge->view.order_count; i++) {
+    struct view_order *order = &judge->view.orders[i];
+    bool wants = order->number != 0 && !order->closed && !order->stopped && !order->tried &&
+                 view_free_slots(order) > 0;
+    /* What was chosen together with an order that had no room here cannot be judged without it. */
+    judge->batch.skipped = judge->batch.skipped || wants;
+    bool time = judge->strict && judge->view.now_ms + 120 * MINUTE < view_latest(order);
+    order->untried = wants && time ? order->untried + 1 : 0;
+    FAIL_UNLESS(judge, order->untried <= patience, &nothing, "order %llu: nobody is invited",
+                (unsigned long long)order->number);
+  }
+  judge_end_batch(judge, &nothing);
+}
+
+static bool is_of_batch(const struct pd_event *event) {
+  bool offer = event->body_case == PD_EVENT_OFFER_MADE &&
+               event->offer_made->how == PD_OFFER_HOW_UNSPECIFIED;
+  return offer || event->body_case == PD_EVENT_WAVE_OPENED ||
+         event->body_case == PD_EVENT_ORDER_UNMATCHED;
+}
+
 static void each(void *context, const struct pd_event *event) {
   struct judge *judge = context;
+  if (event->log != PD_LOG_MATCHING || !is_of_batch(event)) judge_end_batch(judge, event);
   if (event->log != PD_LOG_MATCHING) {
     settle(judge, event);
     on_input(judge, event);
@@ -775,7 +762,7 @@ void sim_check_matching(struct sim *sim, const struct sim_history *history) {
   memset(&judge, 0, sizeof judge);
   view_init(&judge.view, history);
   judge.strict = (sim->options.faults >> SIM_JUMP & 1) == 0;
-  sim_history_walk(history, PD_LOG_MATCHING, each, &judge);
+  sim_history_walk(history, PD_LOG_MATCHING, each, entry_ended, &judge);
   for (uint64_t i = 1; i <= judge.view.offer_count; i++)
     sim_expect(sim, judge.view.offers[i].order != 0 && !judge.view.offers[i].open,
                "offer %llu never ended", (unsigned long long)i);

@@ -125,7 +125,7 @@ static void check_erased(const struct sim_history *history) {
   struct ears *ears = calloc(1, sizeof *ears);
   pd_assert(ears != NULL);
   view_init(&ears->view, history);
-  sim_history_walk(history, PD_LOG_NOTIFICATION, each, ears);
+  sim_history_walk(history, PD_LOG_NOTIFICATION, each, NULL, ears);
   view_free(&ears->view);
   free(ears);
 }

@@ -299,7 +299,7 @@ void sim_check_points(struct sim *sim, const struct sim_history *history) {
   books->holds = calloc(history->count[PD_LOG_POINTS] + 1, sizeof *books->holds);
   books->settled = calloc(history->count[PD_LOG_INTAKE] + 1, sizeof *books->settled);
   pd_assert(books->holds != NULL && books->settled != NULL);
-  sim_history_walk(history, PD_LOG_POINTS, each, books);
+  sim_history_walk(history, PD_LOG_POINTS, each, NULL, books);
   check_complete(books);
   check_balances(books);
   check_stars(books);

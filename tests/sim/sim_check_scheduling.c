@@ -343,7 +343,7 @@ void sim_check_scheduling(struct sim *sim, const struct sim_history *history) {
   desk->exact = sim->options.faults == 0;
   desk->tasks = calloc(desk->view.order_count + 1, sizeof *desk->tasks);
   pd_assert(desk->tasks != NULL);
-  sim_history_walk(history, PD_LOG_SCHEDULING, each, desk);
+  sim_history_walk(history, PD_LOG_SCHEDULING, each, NULL, desk);
   view_free(&desk->view);
   free(desk->tasks);
   free(desk);

@@ -105,6 +105,8 @@ static void build(struct sim *sim, struct sim_daemon *daemon, struct pd_turn *tu
   struct matching_policy rules = matching_policy_default;
   rules.rest_min = SIM_REST_MIN;
   rules.day_max_min = SIM_DAY_MAX_MIN;
+  rules.batch_window_ms = SIM_WINDOW_MS(sim);
+  rules.rural_m = 0;
   bool own = !sim->options.story; /* stories are told under a district's defaults */
   if (own && daemon->core == &points_core) config.policy = &policy;
   if (own && daemon->core == &notification_core) config.policy = &nights;

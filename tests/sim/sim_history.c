@@ -118,7 +118,8 @@ void sim_history_free(struct sim_history *history) {
 }
 
 void sim_history_walk(const struct sim_history *history, enum pd_log log,
-                      void (*each)(void *context, const struct pd_event *event), void *context) {
+                      void (*each)(void *context, const struct pd_event *event),
+                      void (*ended)(void *context), void *context) {
   const struct sim *sim = history->sim;
   uint64_t next[PD_LOGS] = {0}, own = 0;
   for (size_t i = 0; i < sim->logs[log].count; i++) {
@@ -133,5 +134,6 @@ void sim_history_walk(const struct sim_history *history, enum pd_log log,
       }
       while (next[item.log] < item.upto) each(context, history->events[item.log][next[item.log]++]);
     }
+    if (ended != NULL) ended(context);
   }
 }

@@ -119,9 +119,12 @@ static size_t some_demands(struct sim *sim, enum pd_demand *demands) {
     demands[i] = (enum pd_demand)sim_between(&sim->wish, sim_odds(&sim->wish, 40) ? 0 : 1, 4);
   return count;
 }
+/* In some districts many can help with anything, and orders come several at once: whom to choose is
+ * the question there. */
+static bool crowded(const struct sim *sim) { return sim->options.seed % 4 == 3; }
 
 static void some_hours(struct sim *sim, uint32_t *days) {
-  bool always = sim_odds(&sim->wish, 2);
+  bool always = crowded(sim) || sim_odds(&sim->wish, 2);
   for (int day = 0; day < 7; day++) {
     unsigned from = (unsigned)pd_rng_below(&sim->wish, 12);
     days[day] = always ? 0xffffff : (0xfffu << from & 0xffffff);
@@ -276,6 +279,10 @@ void sim_place(struct sim *sim) {
   enum pd_demand demands[2];
   body.n_demands = some_demands(sim, demands);
   body.demands = demands;
+  if (crowded(sim)) {
+    body.n_skills = 0;
+    body.need = 1;
+  }
   struct sim_said said = sim_by_site(sim);
   if (sim_odds(&sim->wish, 2)) {
     said = (struct sim_said){.role = PD_ROLE_RESIDENT, .uid = requester->uid, .actor = id};
@@ -313,6 +320,8 @@ static void an_order(struct sim *sim, const struct sim_occurrence *now) {
   if (sim->healing) return;
   sim->stats.orders++;
   sim_place(sim);
+  for (uint64_t more = crowded(sim) ? pd_rng_below(&sim->wish, 4) : 0; more > 0; more--)
+    sim_place(sim);
   if (sim_odds(&sim->wish, 6)) sim_nonsense(sim);
 }
 

@@ -31,6 +31,9 @@ struct view_person {
   enum pd_gender gender;
   struct view_doc docs[VIEW_DOCS];
   uint32_t doc_count;
+  uint32_t load; /* offers up to that week, in sixteenths, halved every week */
+  int64_t load_week;
+  uint32_t served; /* index plus 1 of the resident who was served last */
 };
 
 struct view_slot {
@@ -55,11 +58,12 @@ struct view_order {
   enum pd_gender gender;
   uint32_t demands;
   bool stopped, closed, tried;
+  uint32_t untried; /* entries of the matcher since it was not */
   uint32_t wave, wave_left, open_offers, called, last_distance;
   int64_t wave_ends_ms, wave_next_ms, due_ms;
   uint32_t ring_m; /* of an emergency's phase; else 0 */
   int64_t phase_ms;
-  bool due_now; /* wave_due is the latest input */
+  bool due_now; /* it was wave_due, and nothing was said yet */
   struct view_slot slots[VIEW_SLOTS];
 };
 

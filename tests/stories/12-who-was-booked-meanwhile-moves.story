@@ -30,7 +30,6 @@ Mon 14:30 intake       Bo says yes to offer 2
 Mon 14:30 intake       Anna starts order 1 (volunteer/uid:1001)
 Mon 14:30 matching     Anna loses slot 1 of order 1: NO_SHOW
 Mon 14:30 matching     Bo has slot 1 of order 1, Mon 14:45 to Mon 15:45
-Mon 14:30 matching     nobody can be invited to order 1; of 2: 2 ALREADY_ASKED
 Mon 14:30 matching     Bo loses slot 1 of order 1: FILLED
 Mon 14:30 matching     Anna has slot 1 of order 1, Mon 14:00 to Mon 15:00, and has begun
 Mon 14:30 matching     Bo has slot 2 of order 1, Mon 14:45 to Mon 15:45, in exchange

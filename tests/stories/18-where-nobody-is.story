@@ -19,9 +19,9 @@ Mon 09:00 matching     offer 1 of order 1 to Anna, 3918 m away: Mon 14:00 to Mon
 Mon 09:00 notification Li hears: ORDER_RECEIVED
 Mon 09:00 notification Anna hears: OFFER
 Mon 10:00 intake       Li asks: order 2, 1 helper, 60 minutes, Mon 14:00 to Mon 15:00
-Mon 10:00 scheduling   time of wave 1 of order 1
 Mon 10:00 matching     wave 1 of order 2: 1 offer until Mon 11:00
 Mon 10:00 matching     offer 2 of order 2 to Anna, 3918 m away: Mon 14:00 to Mon 15:00
+Mon 10:00 scheduling   time of wave 1 of order 1
 Mon 10:00 matching     offer 1 to Anna ends: SILENT
 Mon 10:00 matching     nobody can be invited to order 1; of 1: 1 ALREADY_ASKED
 Mon 10:00 notification Li hears: ORDER_RECEIVED

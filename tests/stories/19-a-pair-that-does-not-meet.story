@@ -34,17 +34,17 @@ Mon 10:00 matching     nobody can be invited to order 1; of 2: 2 ALREADY_ASKED
 Mon 10:00 notification Anna hears: OFFER_WITHDRAWN
 Mon 10:00 notification Li hears: HELPER_LOST
 Mon 11:00 intake       Li asks: order 2, 1 helper, 60 minutes, Wed 14:00 to Wed 18:00
-Mon 11:00 scheduling   time of wave 2 of order 1
 Mon 11:00 matching     wave 1 of order 2: 1 offer until Mon 12:00
 Mon 11:00 matching     offer 3 of order 2 to Bo, 1959 m away: Wed 14:00 to Wed 15:00
+Mon 11:00 scheduling   time of wave 2 of order 1
 Mon 11:00 matching     nobody can be invited to order 1; of 2: 2 ALREADY_ASKED
 Mon 11:00 notification Li hears: ORDER_RECEIVED
 Mon 11:00 notification Bo hears: OFFER
 Mon 12:00 intake       Li and Anna: lifted
 Mon 12:00 scheduling   time of wave 1 of order 2
+Mon 12:00 scheduling   time of wave 2 of order 1
 Mon 12:00 matching     offer 3 to Bo ends: SILENT
 Mon 12:00 matching     wave 2 of order 2: 1 offer until Mon 13:00
 Mon 12:00 matching     offer 4 of order 2 to Anna, 980 m away: Wed 14:00 to Wed 15:00
-Mon 12:00 scheduling   time of wave 2 of order 1
 Mon 12:00 matching     nobody can be invited to order 1; of 2: 2 ALREADY_ASKED
 Mon 12:00 notification Anna hears: OFFER

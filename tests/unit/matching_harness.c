@@ -19,6 +19,21 @@ void matching_begin(void) { matching_begin_with(NULL, &pd_limits_small); }
 
 void matching_end(void) { core_stop(&h); }
 
+static bool together;
+
+/* A turn of one fact, or of many. */
+static void hear(enum pd_log log, pd_event_kind kind, const void *said) {
+  core_hear(&h, log, kind, said);
+  if (!together) core_batch_end(&h);
+}
+
+void when_together(void) { together = true; }
+
+void then_decided(void) {
+  together = false;
+  core_batch_end(&h);
+}
+
 static size_t skill_count(const enum pd_skill *skills) {
   size_t count = 0;
   while (count < SKILLS_MAX && skills[count] != 0) count++;
@@ -48,31 +63,31 @@ void given_volunteer(uint64_t person, struct a_volunteer as) {
   said.emergency = as.emergency;
   said.gender = as.gender;
   said.branch = as.branch;
-  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_VOLUNTEER_REGISTERED, &said);
+  hear(PD_LOG_INTAKE, PD_EVENT_VOLUNTEER_REGISTERED, &said);
 }
 
 void when_paused(uint64_t person) {
   struct pd_volunteer_paused said = PD_VOLUNTEER_PAUSED_INIT;
   said.person = core_bytes(person);
-  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_VOLUNTEER_PAUSED, &said);
+  hear(PD_LOG_INTAKE, PD_EVENT_VOLUNTEER_PAUSED, &said);
 }
 
 void when_resumed(uint64_t person) {
   struct pd_volunteer_resumed said = PD_VOLUNTEER_RESUMED_INIT;
   said.person = core_bytes(person);
-  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_VOLUNTEER_RESUMED, &said);
+  hear(PD_LOG_INTAKE, PD_EVENT_VOLUNTEER_RESUMED, &said);
 }
 
 void when_exited(uint64_t person) {
   struct pd_volunteer_exited said = PD_VOLUNTEER_EXITED_INIT;
   said.person = core_bytes(person);
-  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_VOLUNTEER_EXITED, &said);
+  hear(PD_LOG_INTAKE, PD_EVENT_VOLUNTEER_EXITED, &said);
 }
 
 void when_erased(uint64_t person) {
   struct pd_person_erased said = PD_PERSON_ERASED_INIT;
   said.person = core_bytes(person);
-  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_PERSON_ERASED, &said);
+  hear(PD_LOG_INTAKE, PD_EVENT_PERSON_ERASED, &said);
 }
 
 void when_placed(uint64_t order, struct an_order as) {
@@ -99,7 +114,7 @@ void when_placed(uint64_t order, struct an_order as) {
   said.gender = as.gender;
   said.n_demands = as.demand != 0;
   said.demands = &as.demand;
-  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_ORDER_PLACED, &said);
+  hear(PD_LOG_INTAKE, PD_EVENT_ORDER_PLACED, &said);
 }
 
 static void record(uint64_t person, struct pd_credential_recorded said, uint32_t from_min,
@@ -107,7 +122,7 @@ static void record(uint64_t person, struct pd_credential_recorded said, uint32_t
   said.person = core_bytes(person);
   said.from_ms = from_min != 0 ? AT(from_min) : 0;
   said.until_ms = until_min != 0 ? AT(until_min) : 0;
-  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_CREDENTIAL_RECORDED, &said);
+  hear(PD_LOG_INTAKE, PD_EVENT_CREDENTIAL_RECORDED, &said);
 }
 
 void given_paper(uint64_t person, enum pd_credential_kind kind, uint32_t from_min,
@@ -138,7 +153,7 @@ void when_blocked(uint64_t person, uint64_t other, bool lifted) {
   said.person = core_bytes(person);
   said.other = core_bytes(other);
   said.lifted = lifted;
-  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_PAIR_BLOCKED, &said);
+  hear(PD_LOG_INTAKE, PD_EVENT_PAIR_BLOCKED, &said);
 }
 
 void given_site(uint32_t site, const char *code) {
@@ -146,7 +161,7 @@ void given_site(uint32_t site, const char *code) {
   said.site = site;
   said.ref = said.name = (char *)"S";
   said.code = (char *)code;
-  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_SITE_REGISTERED, &said);
+  hear(PD_LOG_INTAKE, PD_EVENT_SITE_REGISTERED, &said);
 }
 
 static bool is_person(const ProtobufCBinaryData *field, uint64_t person) {
@@ -172,7 +187,7 @@ void when_answered(uint64_t order, uint64_t person, bool accept) {
   said.order = order;
   said.volunteer = core_bytes(person);
   said.accept = accept;
-  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_OFFER_ANSWERED, &said);
+  hear(PD_LOG_INTAKE, PD_EVENT_OFFER_ANSWERED, &said);
 }
 
 void when_withdrew(uint64_t order, uint32_t slot, uint64_t person) {
@@ -180,7 +195,7 @@ void when_withdrew(uint64_t order, uint32_t slot, uint64_t person) {
   said.order = order;
   said.slot = slot;
   said.volunteer = core_bytes(person);
-  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_VOLUNTEER_WITHDREW, &said);
+  hear(PD_LOG_INTAKE, PD_EVENT_VOLUNTEER_WITHDREW, &said);
 }
 
 void when_started(uint64_t order, uint32_t slot, uint64_t person) {
@@ -189,26 +204,26 @@ void when_started(uint64_t order, uint32_t slot, uint64_t person) {
   said.slot = slot;
   said.volunteer = core_bytes(person);
   said.principal = "volunteer/uid:7";
-  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_SERVICE_STARTED, &said);
+  hear(PD_LOG_INTAKE, PD_EVENT_SERVICE_STARTED, &said);
 }
 
 void when_served(uint64_t order) {
   struct pd_order_served said = PD_ORDER_SERVED_INIT;
   said.order = order;
-  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_ORDER_SERVED, &said);
+  hear(PD_LOG_INTAKE, PD_EVENT_ORDER_SERVED, &said);
 }
 
 void when_cancelled(uint64_t order) {
   struct pd_order_cancelled said = PD_ORDER_CANCELLED_INIT;
   said.order = order;
-  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_ORDER_CANCELLED, &said);
+  hear(PD_LOG_INTAKE, PD_EVENT_ORDER_CANCELLED, &said);
 }
 
 void when_closed(uint64_t order, enum pd_order_state state) {
   struct pd_order_closed said = PD_ORDER_CLOSED_INIT;
   said.order = order;
   said.state = state;
-  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_ORDER_CLOSED, &said);
+  hear(PD_LOG_INTAKE, PD_EVENT_ORDER_CLOSED, &said);
 }
 
 void when_named(uint64_t order, uint64_t person) {
@@ -217,21 +232,21 @@ void when_named(uint64_t order, uint64_t person) {
   said.volunteer = core_bytes(person);
   said.reason = PD_COMMAND_REASON_KNOWN;
   said.principal = "site/uid:500";
-  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_OFFER_COMMANDED, &said);
+  hear(PD_LOG_INTAKE, PD_EVENT_OFFER_COMMANDED, &said);
 }
 
 void when_asked(uint64_t order, uint64_t person) {
   struct pd_order_asked said = PD_ORDER_ASKED_INIT;
   said.order = order;
   said.volunteer = core_bytes(person);
-  core_hear(&h, PD_LOG_INTAKE, PD_EVENT_ORDER_ASKED, &said);
+  hear(PD_LOG_INTAKE, PD_EVENT_ORDER_ASKED, &said);
 }
 
 void when_wave_due(uint64_t order, uint32_t wave) {
   struct pd_wave_due said = PD_WAVE_DUE_INIT;
   said.order = order;
   said.wave = wave;
-  core_hear(&h, PD_LOG_SCHEDULING, PD_EVENT_WAVE_DUE, &said);
+  hear(PD_LOG_SCHEDULING, PD_EVENT_WAVE_DUE, &said);
 }
 
 void when_escalated(uint64_t order) {
@@ -239,14 +254,14 @@ void when_escalated(uint64_t order) {
   said.order = order;
   said.level = PD_SITE_LEVEL_INSTITUTE;
   said.site = 1;
-  core_hear(&h, PD_LOG_SCHEDULING, PD_EVENT_ORDER_ESCALATED, &said);
+  hear(PD_LOG_SCHEDULING, PD_EVENT_ORDER_ESCALATED, &said);
 }
 
 void when_expired(uint64_t order, enum pd_order_stage stage) {
   struct pd_order_expired said = PD_ORDER_EXPIRED_INIT;
   said.order = order;
   said.stage = stage;
-  core_hear(&h, PD_LOG_SCHEDULING, PD_EVENT_ORDER_EXPIRED, &said);
+  hear(PD_LOG_SCHEDULING, PD_EVENT_ORDER_EXPIRED, &said);
 }
 
 void when_no_show(uint64_t order, uint32_t slot, uint64_t person) {
@@ -254,7 +269,7 @@ void when_no_show(uint64_t order, uint32_t slot, uint64_t person) {
   said.order = order;
   said.slot = slot;
   said.volunteer = core_bytes(person);
-  core_hear(&h, PD_LOG_SCHEDULING, PD_EVENT_NO_SHOW_NOTED, &said);
+  hear(PD_LOG_SCHEDULING, PD_EVENT_NO_SHOW_NOTED, &said);
 }
 
 void at_minute(uint32_t minute) {

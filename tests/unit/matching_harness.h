@@ -90,6 +90,11 @@ void when_escalated(uint64_t order);
 void when_expired(uint64_t order, enum pd_order_stage stage);
 void when_no_show(uint64_t order, uint32_t slot, uint64_t person);
 
+/* What happens from here on happens in one turn, until it is decided; otherwise each fact is a turn
+ * of its own. */
+void when_together(void);
+void then_decided(void);
+
 /* The clock, minutes after CORE_START_MS. */
 void at_minute(uint32_t minute);
 

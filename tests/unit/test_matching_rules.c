@@ -288,11 +288,12 @@ Test(matching_rules, counting_everybody_has_its_share_in_each_turn) {
   matching_begin_with(&policy, &pd_limits_small);
   given_volunteer(1, (struct a_volunteer){.day_mask = HOUR_BIT(3)});
   given_volunteer(2, (struct a_volunteer){.east = 300});
+  when_together();
   when_placed(7, (struct an_order){0});
-  cr_assert(expect_unmatched(7, 1)->considered == 2);
   when_placed(8, (struct an_order){0});
+  then_decided();
+  cr_assert(expect_unmatched(7, 1)->considered == 2);
   cr_assert(expect_unmatched(8, 1)->considered == 1, "those within reach are still counted");
-  core_batch_end(&h);
   when_placed(9, (struct an_order){0});
   cr_assert(expect_unmatched(9, 1)->considered == 2);
 }
