@@ -130,7 +130,8 @@ static void report(const struct sim_stats *stats, uint64_t seeds, double seconds
   printf(
       "commands %llu (refused %llu), commits %llu, frames %llu, heals %llu, crashes %llu, "
       "pauses %llu, fences %llu, breaks %llu, unknown outcomes %llu, tears %llu, jumps %llu, "
-      "snapshots %llu, replays %llu, failovers %llu, short of replicas %llu\n",
+      "snapshots %llu, replays %llu, failovers %llu, short of replicas %llu, takeovers %llu, "
+      "rests %llu, lapses %llu\n",
       (unsigned long long)stats->commands, (unsigned long long)stats->refusals,
       (unsigned long long)stats->commits, (unsigned long long)stats->frames,
       (unsigned long long)stats->heals, (unsigned long long)stats->crashes,
@@ -138,7 +139,9 @@ static void report(const struct sim_stats *stats, uint64_t seeds, double seconds
       (unsigned long long)stats->breaks, (unsigned long long)stats->unknown,
       (unsigned long long)stats->tears, (unsigned long long)stats->jumps,
       (unsigned long long)stats->snapshots, (unsigned long long)stats->replays,
-      (unsigned long long)stats->failovers, (unsigned long long)stats->short_waits);
+      (unsigned long long)stats->failovers, (unsigned long long)stats->short_waits,
+      (unsigned long long)stats->takeovers, (unsigned long long)stats->rests,
+      (unsigned long long)stats->lapses);
 }
 
 static void print_usage(void) {

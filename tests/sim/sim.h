@@ -7,6 +7,7 @@
  *     sim_queue.c    virtual time, occurrences in order
  *     sim_store.c    the logs: commits, unknown outcomes, torn tails, reads
  *     sim_daemon.c   a core in its turn: boot, rounds, catching up, crashes, snapshots
+ *     sim_lease.c    who may lead, who stands by
  *     sim_bus.c      frames between daemons, and the subscriber's journal
  *     sim_door.c     commands: keys, hashes, seals; clients that try again; their journals
  *     sim_people.c   what residents, volunteers and sites want (sim_wishes.c: when and how)
@@ -17,6 +18,7 @@
 
 #include "common/base/calendar.h"
 #include "common/base/rng.h"
+#include "common/flow/lease.h"
 #include "common/flow/turn.h"
 
 #define SIM_SHARD 370302
@@ -78,6 +80,14 @@ struct sim_log {
   size_t safe; /* so many are on disk: whoever was answered saw no more than these */
 };
 
+/* Who holds the lease of a log, as the store has it. */
+struct sim_lease {
+  uint32_t holder; /* number of the daemon, plus 1; 0: nobody */
+  uint32_t waiting_holds;
+  bool waits;
+  int64_t until_us;
+};
+
 /* A log that a daemon follows. */
 struct sim_feed {
   bool behind, reading;
@@ -95,6 +105,11 @@ struct sim_daemon {
   uint32_t number; /* in sim->daemons */
   uint32_t life;
   bool up, leading, round_due, tail_asked, doomed, has_snapshot, frozen, to_snapshot;
+  bool contends; /* another instance is or was there: it leads only with the lease */
+  bool standby, caught_up, yielding, unsure;
+  struct pd_lease lease;
+  struct pd_replay fold;
+  int64_t paused_since;
   int64_t paused_until, noted_us, retry_us, beat_us, wake_us;
   struct pd_turn turn;
   uint8_t *memory, *batch, *entries, *replies;
@@ -150,6 +165,7 @@ struct sim_command {
 
 struct sim_stats {
   uint64_t occurrences, events, commits, frames, crashes, fences, pauses, tears, breaks, refusals;
+  uint64_t takeovers, rests, lapses;
   uint64_t snapshots, replays, commands, orders, jumps, heals, unknown;
   uint64_t failovers, short_waits;
 };
@@ -176,6 +192,7 @@ struct sim {
   struct sim_occurrence *queue;
   size_t queue_count, queue_room;
   struct sim_log logs[PD_LOGS];
+  struct sim_lease leases[PD_LOGS];
   struct sim_daemon daemons[SIM_DAEMONS];
   struct sim_subscriber ears;
   int64_t store_up_us; /* it is down until then */
@@ -301,6 +318,9 @@ void sim_daemon_start(struct sim *sim, struct sim_daemon *daemon, int64_t in_us)
 /* It is killed: its state is gone. */
 void sim_daemon_kill(struct sim *sim, struct sim_daemon *daemon);
 
+/* It stands still for so long: what is meant for it waits. */
+void sim_daemon_pause(struct sim *sim, struct sim_daemon *daemon, int64_t for_us);
+
 /* Have a round soon. */
 void sim_daemon_wake(struct sim *sim, struct sim_daemon *daemon);
 
@@ -330,6 +350,30 @@ struct sim_daemon *sim_leader(struct sim *sim, enum pd_log log);
 
 /* Has every log's leader committed and consumed all there is? */
 bool sim_is_quiet(struct sim *sim);
+
+/* It leads from here on; and it does not any more, and stands by. */
+void sim_daemon_lead(struct sim *sim, struct sim_daemon *daemon);
+void sim_daemon_rest(struct sim *sim, struct sim_daemon *daemon);
+
+/* Keep a snapshot of a turn that is between two entries. */
+void sim_daemon_save(struct sim *sim, struct sim_daemon *daemon);
+
+/* ---- sim_lease.c ---- */
+
+/* An instance boots: is there another? */
+void sim_lease_begin(struct sim *sim, struct sim_daemon *daemon);
+
+/* Fold the log as it grows, and ask for the lease. */
+void sim_lease_stand_by(struct sim *sim, struct sim_daemon *daemon);
+
+/* Is the lease its own at this moment, by its own clock? */
+bool sim_lease_holds(const struct sim *sim, const struct sim_daemon *daemon);
+
+/* Let it go. */
+void sim_lease_free(struct sim *sim, struct sim_daemon *daemon, bool pause);
+
+/* Something leaves this daemon: nobody else may have begun to lead. */
+void sim_lease_check(struct sim *sim, struct sim_daemon *daemon);
 
 /* ---- sim_bus.c ---- */
 

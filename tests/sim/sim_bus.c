@@ -136,10 +136,16 @@ static const struct sim_entry *kept(struct sim *sim, enum pd_log log, uint64_t l
   return copy;
 }
 
+static void beat_later(struct sim *sim, struct sim_daemon *from);
+
 static void beat(struct sim *sim, const struct sim_occurrence *now) {
   struct sim_daemon *from = &sim->daemons[now->who];
   if (from->beat_us == now->at_us) from->beat_us = SIM_NEVER;
-  if (!sim_daemon_absent(sim, now) && from->leading) sim_bus_beat(sim, from);
+  if (sim_daemon_absent(sim, now) || !from->leading) return;
+  if (sim_lease_holds(sim, from) && !from->unsure)
+    sim_bus_beat(sim, from);
+  else
+    beat_later(sim, from);
 }
 
 static void beat_later(struct sim *sim, struct sim_daemon *from) {

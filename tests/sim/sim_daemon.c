@@ -83,11 +83,13 @@ static void on_committed(void *context, const struct pd_packed *packed) {
   bool there = stored != NULL && pd_hash_equal(&stored->hash, &packed->hash);
   sim_expect(sim, there, "P1 %s published an entry that is not in its log (seq %llu)",
              daemon->core->name, (unsigned long long)packed->head.last_seq);
+  sim_lease_check(sim, daemon);
   sim_bus_publish(sim, daemon, packed->head.last_seq);
 }
 
 static void on_reply(void *context, uint64_t token, const uint8_t *bytes, size_t size) {
   struct sim_daemon *daemon = daemon_of(context);
+  sim_lease_check(sim_of(daemon), daemon);
   sim_door_reply(sim_of(daemon), daemon, token, bytes, size);
 }
 
@@ -160,15 +162,46 @@ static void restore(struct sim *sim, struct sim_daemon *daemon) {
   pd_turn_resume(&daemon->turn, &daemon->position);
 }
 
-static void lead(struct sim *sim, const struct sim_occurrence *now) {
-  struct sim_daemon *daemon = &sim->daemons[now->who];
-  if (sim_daemon_absent(sim, now)) return;
+void sim_daemon_lead(struct sim *sim, struct sim_daemon *daemon) {
   pd_turn_lead(&daemon->turn, sim_wall(sim));
   daemon->leading = true;
   daemon->noted_us = sim->now_us;
   for (unsigned log = 1; log < PD_LOGS; log++)
     daemon->feeds[log].behind = (daemon->core->inputs & PD_LOG_BIT(log)) != 0;
   sim_daemon_wake(sim, daemon);
+}
+
+/* It was alone when it booted; if it is not any more, it asks first. */
+static void lead(struct sim *sim, const struct sim_occurrence *now) {
+  struct sim_daemon *daemon = &sim->daemons[now->who];
+  if (sim_daemon_absent(sim, now)) return;
+  if (daemon->contends)
+    sim_lease_stand_by(sim, daemon);
+  else
+    sim_daemon_lead(sim, daemon);
+}
+
+/* What is the same at a boot and at a rest. */
+static void begin_life(struct sim_daemon *daemon) {
+  memset(daemon->feeds, 0, sizeof daemon->feeds);
+  memset(daemon->cursor, 0, sizeof daemon->cursor);
+  daemon->in_flight = 0;
+  daemon->round_due = daemon->tail_asked = daemon->to_snapshot = false;
+  daemon->retry_us = 0;
+  daemon->wake_us = daemon->beat_us = SIM_NEVER;
+  daemon->waiting_count = 0;
+}
+
+void sim_daemon_rest(struct sim *sim, struct sim_daemon *daemon) {
+  sim->stats.rests++;
+  if (!pd_turn_quiet(&daemon->turn)) {
+    sim_daemon_kill(sim, daemon);
+    sim_daemon_start(sim, daemon, 0);
+    return;
+  }
+  begin_life(daemon);
+  pd_turn_rest(&daemon->turn);
+  sim_lease_stand_by(sim, daemon);
 }
 
 static void boot(struct sim *sim, const struct sim_occurrence *now) {
@@ -187,14 +220,15 @@ static void boot(struct sim *sim, const struct sim_occurrence *now) {
   daemon->used = daemon->turn.state.used;
   pd_assert(daemon->used <= STATE_SIZE);
   daemon->up = true;
-  memset(daemon->feeds, 0, sizeof daemon->feeds);
-  memset(daemon->cursor, 0, sizeof daemon->cursor);
-  daemon->in_flight = 0;
-  daemon->round_due = daemon->tail_asked = daemon->to_snapshot = false;
-  daemon->paused_until = daemon->retry_us = 0;
-  daemon->wake_us = daemon->beat_us = SIM_NEVER;
-  daemon->waiting_count = 0;
+  daemon->paused_until = 0;
+  begin_life(daemon);
   restore(sim, daemon);
+  sim_lease_begin(sim, daemon);
+  if (daemon->contends) {
+    daemon->snapshot_seq = daemon->turn.writer.seq;
+    sim_lease_stand_by(sim, daemon);
+    return;
+  }
   replay(sim, daemon, &daemon->turn);
   daemon->snapshot_seq = daemon->turn.writer.seq;
   struct sim_occurrence *next = sim_later(sim, sim_between(&sim->rng, 1, 50) * SIM_MS, lead);
@@ -211,7 +245,7 @@ void sim_daemon_start(struct sim *sim, struct sim_daemon *daemon, int64_t in_us)
 void sim_daemon_kill(struct sim *sim, struct sim_daemon *daemon) {
   if (!daemon->up) return;
   sim_store_break(sim, daemon);
-  daemon->up = daemon->leading = daemon->doomed = false;
+  daemon->up = daemon->leading = daemon->doomed = daemon->standby = false;
   daemon->life++;
 }
 
@@ -225,9 +259,14 @@ static struct sim_daemon *twin_of(struct sim *sim, const struct sim_daemon *daem
   return &sim->daemons[(daemon->number + PD_LOGS - 1) % SIM_DAEMONS];
 }
 
-static void stand_still(struct sim *sim, struct sim_daemon *daemon) {
+void sim_daemon_pause(struct sim *sim, struct sim_daemon *daemon, int64_t for_us) {
   sim->stats.pauses++;
-  daemon->paused_until = sim->now_us + sim_between(&sim->rng, 1000, 60000) * SIM_MS;
+  daemon->paused_since = sim->now_us;
+  daemon->paused_until = sim->now_us + for_us;
+}
+
+static void stand_still(struct sim *sim, struct sim_daemon *daemon) {
+  sim_daemon_pause(sim, daemon, sim_between(&sim->rng, 1000, 60000) * SIM_MS);
   struct sim_daemon *twin = twin_of(sim, daemon);
   if (sim_on(sim, SIM_TWIN) && !twin->up && !sim_odds(&sim->rng, 3))
     sim_daemon_start(sim, twin, sim_between(&sim->rng, 500, 61000) * SIM_MS);
@@ -248,6 +287,8 @@ static bool struck(struct sim *sim, struct sim_daemon *daemon) {
     crash(sim, daemon);
     return true;
   }
+  struct sim_daemon *twin = twin_of(sim, daemon);
+  if (!twin->up && sim_strikes(sim, SIM_TWIN, 20)) sim_daemon_start(sim, twin, 0);
   if (!sim_strikes(sim, SIM_PAUSE, 3)) return false;
   stand_still(sim, daemon);
   return false;
@@ -259,6 +300,7 @@ void sim_daemon_reply(struct sim *sim, struct sim_daemon *daemon, enum pd_commit
   if (struck(sim, daemon)) return;
   daemon->in_flight--;
   if (reply == PD_COMMIT_REFUSED) daemon->retry_us = sim->now_us + REFUSED_US;
+  if (!sim_lease_holds(sim, daemon) || daemon->unsure) reply = PD_COMMIT_UNKNOWN;
   pd_turn_reply(&daemon->turn, reply);
   if (!struck(sim, daemon)) sim_daemon_wake(sim, daemon);
 }
@@ -268,18 +310,30 @@ void sim_daemon_connected(struct sim *sim, struct sim_daemon *daemon) {
   sim_daemon_wake(sim, daemon);
 }
 
+/* The log ends with what a later leader wrote: whoever has seen that must not go on. */
+static void check_fence(struct sim *sim, const struct sim_daemon *daemon, uint64_t seq) {
+  const struct sim_entry *end = sim_store_find(sim, daemon->core->log, seq);
+  bool later = end != NULL && end->last == seq && end->epoch > daemon->turn.writer.epoch;
+  sim_expect(sim, !later || pd_turn_fenced(&daemon->turn),
+             "P7 %s has seen that another has begun, and goes on", daemon->core->name);
+}
+
 void sim_daemon_tail(struct sim *sim, struct sim_daemon *daemon, uint64_t seq,
                      const struct pd_hash *hash) {
   daemon->tail_asked = false;
   sim_daemon_wake(sim, daemon);
   if (seq == UINT64_MAX || !pd_turn_wants_tail(&daemon->turn)) return;
+  if (!sim_lease_holds(sim, daemon)) return;
   pd_turn_tail(&daemon->turn, seq, hash);
   sim_expect(sim, !pd_turn_lost(&daemon->turn), "P1 the log of %s lacks what was committed",
              daemon->core->name);
+  check_fence(sim, daemon, seq);
 }
 
 static bool feeding(const struct sim_daemon *daemon) {
-  return daemon->leading && !daemon->to_snapshot && !daemon->frozen && pd_turn_open(&daemon->turn);
+  bool takes = daemon->leading && !daemon->to_snapshot && !daemon->frozen && !daemon->yielding;
+  takes = takes && !daemon->unsure;
+  return takes && sim_lease_holds(sim_of(daemon), daemon) && pd_turn_open(&daemon->turn);
 }
 
 void sim_daemon_read(struct sim *sim, struct sim_daemon *daemon, enum pd_log log,
@@ -467,7 +521,7 @@ void sim_daemon_freeze(struct sim *sim, struct sim_daemon *daemon) {
   sim_expect(sim, pd_turn_quiet(&daemon->turn), "P3 %s does not come to rest", daemon->core->name);
 }
 
-static void save(struct sim *sim, struct sim_daemon *daemon) {
+void sim_daemon_save(struct sim *sim, struct sim_daemon *daemon) {
   size_t length;
   const uint8_t *image = pd_arena_image(&daemon->turn.state, &length);
   if (daemon->image == NULL) daemon->image = malloc(length);
@@ -548,15 +602,29 @@ static void consider_snapshot(struct sim *sim, struct sim_daemon *daemon) {
   if (turn->writer.seq - daemon->snapshot_seq >= 100 && sim_odds(&sim->rng, 30))
     daemon->to_snapshot = true;
   if (!daemon->to_snapshot || !pd_turn_quiet(turn)) return;
-  save(sim, daemon);
+  sim_daemon_save(sim, daemon);
   if (sim_odds(&sim->rng, 3)) crash(sim, daemon);
+}
+
+/* The lease was over for a while: is the log as it was left? */
+static bool is_sure(struct sim *sim, struct sim_daemon *daemon) {
+  if (!daemon->unsure) return true;
+  settle_doubt(sim, daemon);
+  if (pd_turn_fenced(&daemon->turn)) {
+    fenced(sim, daemon);
+    return false;
+  }
+  daemon->unsure = pd_turn_doubted(&daemon->turn);
+  if (daemon->unsure) arm(sim, daemon);
+  return !daemon->unsure;
 }
 
 static void run_round(struct sim *sim, const struct sim_occurrence *now) {
   struct sim_daemon *daemon = &sim->daemons[now->who];
   if (sim_daemon_absent(sim, now)) return;
   daemon->round_due = false;
-  if (!daemon->leading || struck(sim, daemon)) return;
+  if (!daemon->leading || struck(sim, daemon) || !sim_lease_holds(sim, daemon)) return;
+  if (!is_sure(sim, daemon)) return;
   struct pd_turn *turn = &daemon->turn;
   pd_turn_now(turn, sim_wall(sim));
   for (unsigned log = 1; log < PD_LOGS; log++) read_more(sim, daemon, (enum pd_log)log);
@@ -565,13 +633,18 @@ static void run_round(struct sim *sim, const struct sim_occurrence *now) {
   while (feeding(daemon) && pd_turn_time(turn)) continue;
   int64_t patience = sim->options.seed % 2 == 0 ? NOTE_US : 20 * NOTE_US;
   bool late = sim->now_us - daemon->noted_us >= patience && pd_turn_unnoted(turn);
-  if (pd_turn_close(turn, late || daemon->to_snapshot || daemon->frozen))
+  if (pd_turn_close(turn, late || daemon->to_snapshot || daemon->frozen || daemon->yielding))
     daemon->noted_us = sim->now_us;
   if (daemon->core->check != NULL && ++daemon->rounds % 64 == 0) daemon->core->check(turn->self);
   settle_doubt(sim, daemon);
   send_commits(sim, daemon);
   if (pd_turn_fenced(turn)) {
     fenced(sim, daemon);
+    return;
+  }
+  if (daemon->yielding && pd_turn_quiet(turn)) {
+    sim_lease_free(sim, daemon, true);
+    sim_daemon_rest(sim, daemon);
     return;
   }
   consider_snapshot(sim, daemon);
