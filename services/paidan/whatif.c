@@ -207,6 +207,20 @@ static const struct whatif_past *past_of(const struct whatif_record *record, uin
   return found != NULL && found->mood != WHATIF_UNKNOWN ? found : NULL;
 }
 
+/* How many of the people who are asked for this order say yes and no. */
+static struct whatif_rate rate_of(const struct whatif_record *record, uint64_t order) {
+  unsigned kind = order < record->kind_room ? record->kinds[order] : 0;
+  if (record->setting.rate.known > 0) return record->setting.rate;
+  return record->rates[kind].known > 0 ? record->rates[kind] : record->rates[0];
+}
+
+/* One of the times that answers took, picked by dice. */
+static int64_t delay_of(const struct whatif_record *record, uint64_t rolled) {
+  const struct whatif_setting *setting = &record->setting;
+  if (setting->delays > 0) return setting->delays_ms[rolled % setting->delays];
+  return record->delay_count > 0 ? record->delays[rolled % record->delay_count] : DELAY_MS;
+}
+
 static void plan_answer(struct play *play, const struct pd_offer_made *body, uint32_t person) {
   const struct whatif_record *record = play->record;
   const struct whatif_past *past = past_of(record, body->order, person);
@@ -218,15 +232,11 @@ static void plan_answer(struct play *play, const struct pd_offer_made *body, uin
     if (past->mood != WHATIF_SILENT) plan(play, deed);
     return;
   }
-  unsigned kind = body->order < record->kind_room ? record->kinds[body->order] : 0;
-  struct whatif_rate rate = record->rates[kind].known > 0 ? record->rates[kind] : record->rates[0];
+  struct whatif_rate rate = rate_of(record, body->order);
   uint64_t roll = rate.known > 0 ? dice(play, body->order, person, 1) % rate.known : 0;
   if (rate.known == 0 || roll >= rate.yes + rate.no) return; /* silent */
   deed.yes = roll < rate.yes;
-  size_t place = record->delay_count > 0
-                     ? (size_t)(dice(play, body->order, person, 2) % record->delay_count)
-                     : 0;
-  deed.at_ms = play->now_ms + (record->delay_count > 0 ? record->delays[place] : DELAY_MS);
+  deed.at_ms = play->now_ms + delay_of(record, dice(play, body->order, person, 2));
   plan(play, deed);
 }
 
@@ -366,10 +376,13 @@ static void deliver(struct play *play, const struct letter *letter) {
   pd_arena_init(&arena, memory, sizeof memory);
   const struct pd_event *event = pd_event_unpack(&arena, letter->bytes, letter->size);
   pd_assert(event != NULL); /* a core or this file has packed it */
+  const struct whatif_setting *setting = &play->record->setting;
   tally_event(play->tally, event);
+  if (setting->event != NULL) setting->event(setting->context, event);
   if (event->log != PD_LOG_MATCHING) hand(play, PD_LOG_MATCHING, event);
   if (event->log != PD_LOG_SCHEDULING) hand(play, PD_LOG_SCHEDULING, event);
   on_event(play, event);
+  if (setting->turns == WHATIF_EACH_ORDER) tell(play, PD_LOG_MATCHING, PD_INPUT_BATCH_END);
 }
 
 /* Let everything be heard that was said, until nobody has anything to add. */
@@ -478,7 +491,9 @@ static void run(struct play *play) {
     if (over && due > play->now_ms + AFTER_MS) return;
     if (next > play->now_ms) play->now_ms = next;
     if (facts == next) {
-      play_fact(play, &record->facts[fact++]);
+      bool all = record->setting.turns == WHATIF_EACH_MOMENT;
+      do play_fact(play, &record->facts[fact++]);
+      while (all && fact < record->fact_count && record->facts[fact].time_ms == facts);
     } else if (match == next) {
       tell(play, PD_LOG_MATCHING, PD_INPUT_TIME);
     } else if (deeds == next) {

@@ -41,6 +41,28 @@ struct whatif_rate {
 };
 struct whatif_rate whatif_rate(const struct whatif_record *record, unsigned kind);
 
+/* Which orders are decided together: those of one event or timer and what follows from it, as far
+ * as the rules' window does not say more; each alone, before the next is heard of; those of one
+ * moment. */
+enum whatif_turns { WHATIF_EACH_CAUSE, WHATIF_EACH_ORDER, WHATIF_EACH_MOMENT };
+
+/* How a play differs from what `paidan replay` does; zeroed: in nothing. */
+struct whatif_setting {
+  /* Of people whose answers are not recorded: as many say yes and no; known 0: as was measured.
+   * Those of the delays that are given replace the measured ones (milliseconds; not owned). */
+  struct whatif_rate rate;
+  const int64_t *delays_ms;
+  size_t delays;
+  enum whatif_turns turns;
+  uint32_t zero;
+  /* Hears every event of a play, in its order; may be NULL. */
+  void (*event)(void *context, const struct pd_event *event);
+  void *context;
+};
+
+/* Let the plays that follow be so. */
+void whatif_set(struct whatif_record *record, const struct whatif_setting *setting);
+
 /* What came of the stretch's orders. */
 struct whatif_figures {
   uint64_t orders;

@@ -50,6 +50,7 @@ struct whatif_record {
   int64_t *delays; /* of answers, as they came */
   size_t delay_count, delay_room;
   struct whatif_rate rates[MATCHING_KINDS];
+  struct whatif_setting setting;
   struct ids people;
   struct tally *tally; /* of what is recorded */
   bool sorted;

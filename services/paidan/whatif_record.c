@@ -137,6 +137,10 @@ struct whatif_rate whatif_rate(const struct whatif_record *record, unsigned kind
   return record->rates[kind];
 }
 
+void whatif_set(struct whatif_record *record, const struct whatif_setting *setting) {
+  record->setting = *setting;
+}
+
 struct whatif_figures whatif_recorded(const struct whatif_record *record) {
   return tally_figures(record->tally);
 }

@@ -22,6 +22,7 @@ int bench_edge(int argc, char **argv);
 int bench_knn(int argc, char **argv);
 int bench_assign(int argc, char **argv);
 int bench_dispatch(int argc, char **argv);
+int bench_quality(int argc, char **argv);
 
 /* Nanoseconds of a steady clock. */
 uint64_t bench_now_ns(void);

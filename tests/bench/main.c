@@ -23,6 +23,9 @@ static const struct bench benches[] = {
     {"dispatch", "[--orders N] [--volunteers N] [--batches N] [--hours few]",
      "Orders that come together, from places to offers, through the matcher's core.",
      bench_dispatch},
+    {"quality", "[--data DIR] [--minutes N] [--every N] [--seed N] [--yes N] [--no N]",
+     "A data set's orders decided nearest first, by cost, and by cost together: what came of it.",
+     bench_quality},
     {"scale", "[--volunteers N] [--open N] [--events N]",
      "Memory of a large district's daemons, and their start behind a long log.", bench_scale},
 };

@@ -159,6 +159,40 @@ Test(whatif, two_plays_under_the_same_rules_are_the_same) {
   cr_assert(one.orders == 11);
 }
 
+static uint64_t heard_offers;
+
+static void count_offers(void *context, const struct pd_event *event) {
+  cr_assert(context == &heard_offers);
+  heard_offers += event->body_case == PD_EVENT_OFFER_MADE;
+}
+
+/* Nothing is recorded of the answers: what is assumed decides, in every way of taking turns. */
+Test(whatif, answers_may_be_assumed) {
+  static const int64_t delays_ms[] = {3 * MINUTE};
+  struct whatif_setting setting = {.rate = {.known = 1, .yes = 1},
+                                   .delays_ms = delays_ms,
+                                   .delays = 1,
+                                   .event = count_offers,
+                                   .context = &heard_offers};
+  volunteer(1, 5);
+  volunteer(2, 10);
+  order(1);
+  order(2);
+  struct whatif_figures played;
+  cr_assert(whatif_play(record, NULL, &played) == PD_OK && played.filled == 0);
+  for (setting.turns = WHATIF_EACH_CAUSE; setting.turns <= WHATIF_EACH_MOMENT; setting.turns++) {
+    heard_offers = 0;
+    whatif_set(record, &setting);
+    cr_assert(whatif_play(record, NULL, &played) == PD_OK);
+    cr_assert(played.filled == 2 && played.staff_wait_min[0] <= 3.01, "%d filled after %g minutes",
+              (int)played.filled, played.staff_wait_min[0]);
+    cr_assert(heard_offers == played.offers && heard_offers > 0);
+  }
+  setting.rate = (struct whatif_rate){.known = 1, .no = 1};
+  whatif_set(record, &setting);
+  cr_assert(whatif_play(record, NULL, &played) == PD_OK && played.filled == 0);
+}
+
 Test(whatif, the_record_is_counted_as_it_was) {
   a_morning();
   struct whatif_figures recorded = whatif_recorded(record);
