@@ -100,6 +100,8 @@ class Cluster:
             found = {}
             for line in text.splitlines():
                 word = line.split()
+                if len(word) < 8 or ':' not in word[1]:
+                    continue
                 number = int(word[1].split('@')[0].rsplit(':', 1)[1])
                 found[number] = (word[0], word[2].split(','), word[8:])
             return found
