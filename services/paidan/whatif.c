@@ -202,6 +202,7 @@ static int by_pair(const void *a, const void *b) {
 static const struct whatif_past *past_of(const struct whatif_record *record, uint64_t order,
                                          uint32_t person) {
   struct whatif_past wanted = {.order = order, .person = person};
+  if (record->past_count == 0) return NULL;
   const struct whatif_past *found =
       bsearch(&wanted, record->past, record->past_count, sizeof wanted, by_pair);
   return found != NULL && found->mood != WHATIF_UNKNOWN ? found : NULL;
