@@ -517,3 +517,18 @@ Test(webhook_sink, speaks_plain_http_to_this_machine_only) {
     if (opened != NULL) opened->close(opened);
   }
 }
+
+Test(sinks, a_body_is_json_whatever_the_text_holds) {
+  static const struct notification_message message = {
+      .log = PD_LOG_MATCHING, .seq = 17, .template = PD_TEMPLATE_OFFER, .order = 7};
+  static const struct notification_text text = {.zh = "引号\"，反斜杠\\", .en = "tab\t, line\n"};
+  char bytes[SINK_BODY];
+  size_t length = sink_body(370302, 480, &message, &text, bytes);
+  json_t *body = json_loadb(bytes, length, 0, NULL);
+  cr_assert_not_null(body, "%s", bytes);
+  cr_assert_str_eq(json_string_value(json_object_get(body, "zh")), text.zh);
+  cr_assert_str_eq(json_string_value(json_object_get(body, "en")), text.en);
+  cr_assert(json_is_null(json_object_get(body, "person")));
+  cr_assert_eq(json_integer_value(json_object_get(body, "order")), 7);
+  json_decref(body);
+}
