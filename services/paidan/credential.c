@@ -7,19 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static int send_command(struct tool *tool, struct pd_command *command, const char *done) {
-  struct pd_reply *reply = NULL;
-  char text[PD_ID_TEXT];
-  int code = tool_send(tool, "ops", command, &reply);
-  if (code != 0) return code;
-  struct pd_id person = PD_ID(reply->ack->person);
-  out_text(&tool->out, "%s: %s%s", done, pd_id_text(&person, text),
-           reply->ack->duplicate ? " (as before)" : "");
-  out_object(&tool->out, json_pack("{s:o}", "ack", proto_json(&reply->ack->base, tool->zone_min)));
-  paidan__v1__reply__free_unpacked(reply, NULL);
-  return 0;
-}
-
 static int read_period(struct tool *tool, struct pd_record_credential *body) {
   const char *from = args_get(&tool->args, "from"), *until = args_get(&tool->args, "until");
   bool withdraw = args_get(&tool->args, "withdraw") != NULL;
@@ -57,7 +44,7 @@ static int cmd_credential(struct tool *tool) {
   if (code != 0) return code;
   command.body_case = PD_COMMAND_RECORD_CREDENTIAL;
   command.record_credential = &body;
-  return send_command(tool, &command, body.until_ms != 0 ? "on record" : "withdrawn");
+  return tool_send_about(tool, &command, body.until_ms != 0 ? "on record" : "withdrawn");
 }
 
 static int cmd_block(struct tool *tool) {
@@ -72,7 +59,7 @@ static int cmd_block(struct tool *tool) {
   body.lift = args_get(&tool->args, "lift") != NULL;
   command.body_case = PD_COMMAND_BLOCK_PAIR;
   command.block_pair = &body;
-  return send_command(tool, &command,
+  return tool_send_about(tool, &command,
                       body.lift ? "may be matched again" : "never matched; the other is not told");
 }
 

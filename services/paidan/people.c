@@ -16,19 +16,6 @@
 
 /* ---- commands about a person ---- */
 
-static int say_person_command(struct tool *tool, struct pd_command *command, const char *done) {
-  struct pd_reply *reply = NULL;
-  char text[PD_ID_TEXT];
-  int code = tool_send(tool, "ops", command, &reply);
-  if (code != 0) return code;
-  struct pd_id person = PD_ID(reply->ack->person);
-  out_text(&tool->out, "%s: %s%s", done, pd_id_text(&person, text),
-           reply->ack->duplicate ? " (as before)" : "");
-  out_object(&tool->out, json_pack("{s:o}", "ack", proto_json(&reply->ack->base, tool->zone_min)));
-  paidan__v1__reply__free_unpacked(reply, NULL);
-  return 0;
-}
-
 static int cmd_pause(struct tool *tool) {
   struct pd_command command = PD_COMMAND_INIT;
   struct pd_pause_volunteer body = PD_PAUSE_VOLUNTEER_INIT;
@@ -38,7 +25,7 @@ static int cmd_pause(struct tool *tool) {
   body.person = pd_bytes(&person);
   command.body_case = PD_COMMAND_PAUSE_VOLUNTEER;
   command.pause_volunteer = &body;
-  return say_person_command(tool, &command, "paused");
+  return tool_send_about(tool, &command, "paused");
 }
 
 static int cmd_resume(struct tool *tool) {
@@ -50,7 +37,7 @@ static int cmd_resume(struct tool *tool) {
   body.person = pd_bytes(&person);
   command.body_case = PD_COMMAND_RESUME_VOLUNTEER;
   command.resume_volunteer = &body;
-  return say_person_command(tool, &command, "resumed");
+  return tool_send_about(tool, &command, "resumed");
 }
 
 static int cmd_exit(struct tool *tool) {
@@ -62,7 +49,7 @@ static int cmd_exit(struct tool *tool) {
   body.person = pd_bytes(&person);
   command.body_case = PD_COMMAND_EXIT_VOLUNTEER;
   command.exit_volunteer = &body;
-  return say_person_command(tool, &command, "exited");
+  return tool_send_about(tool, &command, "exited");
 }
 
 static int cmd_erase(struct tool *tool) {
@@ -77,7 +64,7 @@ static int cmd_erase(struct tool *tool) {
   body.person = pd_bytes(&person);
   command.body_case = PD_COMMAND_ERASE_PERSON;
   command.erase_person = &body;
-  return say_person_command(tool, &command,
+  return tool_send_about(tool, &command,
                             "erased; what was sealed for this person cannot be read again");
 }
 
@@ -102,7 +89,7 @@ static int cmd_resident_add(struct tool *tool) {
   if (address != NULL) body.address = (char *)address;
   command.body_case = PD_COMMAND_REGISTER_RESIDENT;
   command.register_resident = &body;
-  return say_person_command(tool, &command, "registered");
+  return tool_send_about(tool, &command, "registered");
 }
 
 /* ---- reading ---- */

@@ -316,3 +316,16 @@ int tool_send(struct tool *tool, const char *door, struct pd_command *command,
   *reply = NULL;
   return code;
 }
+
+int tool_send_about(struct tool *tool, struct pd_command *command, const char *done) {
+  struct pd_reply *reply = NULL;
+  char text[PD_ID_TEXT];
+  int code = tool_send(tool, "ops", command, &reply);
+  if (code != 0) return code;
+  struct pd_id person = PD_ID(reply->ack->person);
+  out_text(&tool->out, "%s: %s%s", done, pd_id_text(&person, text),
+           reply->ack->duplicate ? " (as before)" : "");
+  out_object(&tool->out, json_pack("{s:o}", "ack", proto_json(&reply->ack->base, tool->zone_min)));
+  paidan__v1__reply__free_unpacked(reply, NULL);
+  return 0;
+}

@@ -111,6 +111,10 @@ PD_MUST_USE int tool_client(struct tool *tool, const char *door, uint32_t window
 PD_MUST_USE int tool_send(struct tool *tool, const char *door, struct pd_command *command,
                           struct pd_reply **reply);
 
+/* The same at the door `ops`, for a command about a person: says "done: the person", or the ack as
+ * JSON.  Returns the exit code. */
+int tool_send_about(struct tool *tool, struct pd_command *command, const char *done);
+
 /* The shard's time now. */
 int64_t tool_now_ms(const struct tool *tool);
 
